@@ -1,0 +1,1 @@
+"""From models to prediction files, from files to scores, from scores to pages."""

@@ -1,0 +1,1 @@
+"""Boxes, overlap, suppression, rigid motion and cameras: pure maths, batch first, no files."""

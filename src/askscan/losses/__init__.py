@@ -1,0 +1,1 @@
+"""Pure functions from predictions and targets to records of named terms."""

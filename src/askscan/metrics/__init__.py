@@ -1,0 +1,1 @@
+"""Scores: accumulate sufficient statistics, compute plain figures."""

@@ -1,0 +1,1 @@
+"""Networks: PointNet++, VoteNet, scene encoder, fusion, the two trained models, the teacher, foreign weights."""

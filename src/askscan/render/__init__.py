@@ -1,0 +1,1 @@
+"""Pictures of a mesh without a display, with the camera that took them."""

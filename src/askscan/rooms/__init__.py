@@ -1,0 +1,1 @@
+"""The generator of furnished, scanned rooms with sentences and questions about them."""

@@ -1,0 +1,1 @@
+"""One training loop, recipes, checkpoints and the journal."""

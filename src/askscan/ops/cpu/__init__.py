@@ -1,0 +1,1 @@
+"""The point operations on the CPU: numba and scipy."""

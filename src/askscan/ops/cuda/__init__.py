@@ -1,0 +1,1 @@
+"""The point operations on the GPU: CUDA C++ through NVRTC, and Triton."""

@@ -1,0 +1,237 @@
+"""Training of the default teacher: a small CLIP on top-down pictures and sentences of a collection.
+
+CLIP (Radford et al., ICML 2021): two towers, a symmetric contrastive loss with a learned temperature. Texts are single
+sentences, several sentences of one scene in a row, and questions followed by their answers, so that the text tower
+knows the words of questions as well.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from askscan.errors import ConfigError
+
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<start>", "<end>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherConfig:
+    """Size and training of the small CLIP. The defaults give weights below 8 MB in 16 bits."""
+
+    vocab_size: int = 1536
+    """Byte-pair tokens, special ones included."""
+    text_width: int = 192
+    text_layers: int = 3
+    vision_width: int = 192
+    vision_layers: int = 4
+    image_size: int = 192
+    """Side of the square picture, pixels."""
+    patch_size: int = 16
+    embed_width: int = 192
+    """Channels of the shared space."""
+    steps: int = 6000
+    batch_size: int = 128
+    """Pictures a step."""
+    texts_per_picture: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 300
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what would fail late."""
+        if self.image_size % self.patch_size:
+            raise ConfigError(f"image_size {self.image_size} is no multiple of patch_size {self.patch_size}.")
+        if self.text_width % 64 or self.vision_width % 64:
+            raise ConfigError("text_width and vision_width must be multiples of 64 (the width of a head).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureTexts:
+    """What the teacher learns from: one picture and its texts per scene."""
+
+    images: tuple[np.ndarray, ...]
+    """(h, w, 3) uint8, square."""
+    sentences: tuple[tuple[str, ...], ...]
+    """Per scene, at least one."""
+    questions: tuple[tuple[str, ...], ...]
+    """Per scene: question and answer as one text; may be empty."""
+
+
+def build_tokenizer(texts: Iterator[str], vocab_size: int) -> Any:
+    """Train a lower-case byte-level BPE tokenizer in Hugging Face format."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    pad, unknown, start, end = SPECIAL_TOKENS
+    tokenizer = Tokenizer(models.BPE(unk_token=unknown))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    ids = [(token, tokenizer.token_to_id(token)) for token in (start, end)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{start} $A {end}", special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        unk_token=unknown,
+        bos_token=start,
+        eos_token=end,
+        model_max_length=77,
+    )
+
+
+def build_clip(config: TeacherConfig, tokenizer: Any) -> Any:
+    """A randomly initialised CLIPModel of the configured size."""
+    from transformers import CLIPConfig, CLIPModel
+
+    def tower(width: int, layers: int) -> dict[str, int]:
+        heads = width // 64
+        return {
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "projection_dim": config.embed_width,
+        }
+
+    text = tower(config.text_width, config.text_layers) | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 77,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = tower(config.vision_width, config.vision_layers) | {
+        "image_size": config.image_size,
+        "patch_size": config.patch_size,
+    }
+    clip = CLIPConfig(text_config=text, vision_config=vision, projection_dim=config.embed_width)
+    torch.manual_seed(config.seed)
+    return CLIPModel(clip)
+
+
+def sample_text(sentences: Sequence[str], questions: Sequence[str], rng: np.random.Generator) -> str:
+    """One text of a scene: a question with its answer (1 in 4), or one to three sentences."""
+    if questions and rng.random() < 0.25:
+        return questions[int(rng.integers(len(questions)))]
+    count = min(int(rng.integers(1, 4)), len(sentences))
+    return " ".join(sentences[i] for i in rng.choice(len(sentences), count, replace=False))
+
+
+def contrastive_loss(image: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric InfoNCE between b pictures (b d) and j texts of each (b j d), the mean over j."""
+    image = F.normalize(image.float(), dim=-1)
+    texts = F.normalize(texts.float(), dim=-1)
+    target = torch.arange(len(image), device=image.device)
+    losses = []
+    for j in range(texts.shape[1]):
+        logits = scale.exp().clamp(max=100.0) * image @ texts[:, j].T
+        losses.append(0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)))
+    return torch.stack(losses).mean()
+
+
+def train_teacher(
+    data: PictureTexts,
+    out: Path,
+    config: TeacherConfig,
+    *,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train a small CLIP and write it to `out` as a Hugging Face folder (16-bit weights).
+
+    Args:
+        data: Pictures and texts of the training scenes.
+        out: A folder that does not exist yet, or is empty.
+        config: Size and schedule.
+        device: Where to train.
+        progress: Called after every step with the step's number and the loss.
+    """
+    from transformers import CLIPImageProcessorPil
+
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty; give a new folder for the teacher.")
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": config.image_size},
+        crop_size={"height": config.image_size, "width": config.image_size},
+    )
+    every_text = [text for scene in (*data.sentences, *data.questions) for text in scene]
+    tokenizer = build_tokenizer(iter(every_text), config.vocab_size)
+    model = build_clip(config, tokenizer).to(device)
+    images = processor(images=list(data.images), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+    _optimise(model, tokenizer, images.to(device, torch.bfloat16), data, config, progress)
+
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.half().cpu().save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    processor.save_pretrained(partial)
+    if out.exists():
+        out.rmdir()
+    os.replace(partial, out)
+
+
+def _optimise(
+    model: Any,
+    tokenizer: Any,
+    images: Tensor,
+    data: PictureTexts,
+    config: TeacherConfig,
+    progress: Callable[[int, float], None] | None,
+) -> None:
+    rng = np.random.default_rng(config.seed)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, config))
+    batch_size = min(config.batch_size, len(images))
+    model.train()
+    for step in range(config.steps):
+        scenes = rng.choice(len(images), batch_size, replace=False)
+        texts = [
+            sample_text(data.sentences[i], data.questions[i], rng)
+            for i in scenes
+            for _ in range(config.texts_per_picture)
+        ]
+        inputs = tokenizer(texts, padding=True, truncation=True, max_length=77, return_tensors="pt").to(images.device)
+        # Sentences never name the sides of the picture, so a quarter turn of it leaves them true; a mirror would not.
+        pixels = torch.rot90(images[torch.from_numpy(scenes).to(images.device)], int(rng.integers(4)), (2, 3))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
+            image = model.get_image_features(pixel_values=pixels.to(model.dtype)).pooler_output
+            names = ("input_ids", "attention_mask")
+            text = model.get_text_features(**{name: inputs[name] for name in names}).pooler_output
+        loss = contrastive_loss(image, text.unflatten(0, (batch_size, -1)), model.logit_scale)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if progress is not None and (step % 20 == 19 or step + 1 == config.steps):
+            progress(step + 1, float(loss.detach()))
+    model.eval()
+
+
+def _warmup_cosine(step: int, config: TeacherConfig) -> float:
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return 0.5 * (1.0 + math.cos(math.pi * done))

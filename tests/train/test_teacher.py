@@ -1,0 +1,56 @@
+"""A few steps on made-up pictures: the loss falls, the folder loads, the right sentence is found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from askscan.errors import ConfigError
+from askscan.metrics.retrieval import cosine_similarity, recall_at
+from askscan.models.teacher import Teacher
+from askscan.train.teacher import PictureTexts, TeacherConfig, build_tokenizer, contrastive_loss, train_teacher
+
+COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+
+
+def made_up() -> PictureTexts:
+    rng = np.random.default_rng(0)
+    images = [np.clip(rng.normal(rgb, 9, (32, 32, 3)), 0, 255).astype(np.uint8) for rgb in COLORS.values()]
+    return PictureTexts(
+        images=tuple(images),
+        sentences=tuple((f"a {name} chair", f"there is a {name} table") for name in COLORS),
+        questions=tuple((f"what color is the chair? {name}",) for name in COLORS),
+    )
+
+
+TINY = TeacherConfig(
+    vocab_size=300, text_width=64, text_layers=1, vision_width=64, vision_layers=1, image_size=32, embed_width=16,
+    steps=60, warmup_steps=5,
+)  # fmt: skip
+
+
+def test_learns_and_loads(tmp_path: Path) -> None:
+    losses: list[float] = []
+    train_teacher(made_up(), tmp_path / "teacher", TINY, progress=lambda step, loss: losses.append(loss))
+    assert losses[-1] < 0.5 * losses[0]
+    teacher = Teacher.load(tmp_path / "teacher")
+    texts = teacher.embed_texts([f"a {name} chair" for name in COLORS])
+    images = teacher.embed_images(made_up().images)
+    assert recall_at(cosine_similarity(texts, images), torch.arange(4), ks=(1,))["R@1"] >= 75
+    assert not (tmp_path / "teacher.partial").exists()
+    with pytest.raises(ConfigError, match="not empty"):
+        train_teacher(made_up(), tmp_path / "teacher", TINY)
+
+
+def test_tokenizer_knows_its_words_and_reads_any_text() -> None:
+    tokenizer = build_tokenizer(iter(["a brown chair next to the desk"] * 9), 400)
+    assert tokenizer.decode(tokenizer("Brown CHAIR")["input_ids"], skip_special_tokens=True).strip() == "brown chair"
+    assert tokenizer.unk_token_id not in tokenizer("zebra ± 漢字 😀")["input_ids"]
+    ids = tokenizer("chair " * 200, truncation=True, max_length=77)["input_ids"]
+    assert len(ids) == 77 and ids[-1] == tokenizer.eos_token_id
+
+
+def test_loss_is_the_log_of_the_batch_for_equal_embeddings() -> None:
+    loss = contrastive_loss(torch.ones(8, 4), torch.ones(8, 2, 4), torch.tensor(0.0))
+    assert abs(float(loss) - np.log(8)) < 1e-5
