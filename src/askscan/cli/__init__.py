@@ -1,1 +1,87 @@
-"""The command line: parse, call, and turn errors into sentences."""
+"""The command line: parse, call, and turn errors into sentences.
+
+Exit codes: 0 done; 2 the user can mend it (one sentence on stderr); 1 a bug of ours (with its traceback).
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from askscan.errors import UserError
+
+_DESCRIPTION = "Ask a 3D scan of a room a question; get the answer and the place it refers to."
+
+# What the operating system says where the user can do something about it.
+_MENDABLE_ERRNO = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EACCES: "no permission; choose another folder or change its rights",
+    errno.EPERM: "not permitted; choose another folder or change its rights",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.ENOENT: "no such file or folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder; a file was expected",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def commands() -> dict[str, Callable[..., Any]]:
+    """Every command by its name, in the order in which a project uses them."""
+    from askscan.cli import about, asking, collections, demo, evaluation, training
+
+    return {
+        "ask": asking.ask,
+        "demo": demo.demo,
+        "rooms": collections.rooms,
+        "prepare": collections.prepare,
+        "render": collections.render,
+        "teacher": training.teacher,
+        "pretrain": training.pretrain,
+        "train": training.train,
+        "evaluate": evaluation.evaluate,
+        "predict": evaluation.predict,
+        "score": evaluation.score,
+        "embed": evaluation.embed,
+        "report": evaluation.report,
+        "export": about.export,
+        "bench": about.bench,
+        "doctor": about.doctor,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["--version"]:
+        from askscan import __version__
+
+        print(f"askscan {__version__}")
+        return 0
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands(),
+            prog="askscan",
+            description=_DESCRIPTION,
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+    except UserError as error:
+        return _complain(str(error))
+    except OSError as error:
+        if error.errno not in _MENDABLE_ERRNO:
+            raise
+        return _complain(f"{error.filename or 'a file'}: {_MENDABLE_ERRNO[error.errno]}.")
+    except KeyboardInterrupt:
+        print("\naskscan: stopped; the same command goes on where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _complain(sentence: str) -> int:
+    print(f"askscan: {sentence}", file=sys.stderr)
+    return 2

@@ -1,0 +1,28 @@
+"""Arguments that several commands share, with their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+Data = Annotated[
+    Path,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="DATA", help="Folder of a collection: ScanNet, ScanRefer, ScanQA files, or generated rooms."),
+]
+Out = Annotated[Path, tyro.conf.arg(metavar="DIR", help="Folder to write; must be new, or a run of the same command.")]
+Run = Annotated[str, tyro.conf.arg(metavar="RUN", help="A run folder, a Hub name, or `default`: the shipped model.")]
+RunPosition = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="RUN", help="A run folder, a Hub name, or `default`: the shipped model."),
+]
+Teacher = Annotated[
+    str,
+    tyro.conf.arg(metavar="T", help="`default`, a folder, or a Hub name of a CLIP-like model in Hugging Face format."),
+]
+Processes = Annotated[int, tyro.conf.arg(metavar="N", help="Worker processes; 0 takes one per core.")]
+Force = Annotated[bool, tyro.conf.arg(help="Replace what another configuration left in the output folder.")]
+Device = Annotated[str, tyro.conf.arg(metavar="DEVICE", help="`auto`, `cpu`, `cuda` or `cuda:N`.")]

@@ -1,0 +1,106 @@
+"""Average precision and recall of 3D detection by VoteNet's protocol (Qi et al., ICCV 2019, section 5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+from askscan.shapes import CLASS_NAMES, NUM_CLASSES
+
+MIN_OBJECTNESS = 0.05
+"""Proposals below it give no detections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneDetections:
+    """Proposals of one scene that survived suppression and hold at least 5 of the sampled points."""
+
+    center: Float[ndarray, "k 3"]
+    size: Float[ndarray, "k 3"]
+    objectness: Float[ndarray, "k"]
+    """Probability of being an object."""
+    class_probability: Float[ndarray, "k c"]
+
+
+@dataclass(slots=True)
+class Detection:
+    """mAP and mean recall over classes: one detection per (proposal, class), score objectness x class probability.
+
+    A detection tries only the true box that it overlaps most; it hits if the IoU is strictly above the threshold and no
+    better-scored one took that box. Classes that are predicted but never true count with 0.
+    """
+
+    _scores: list[Float[ndarray, "k c"]] = field(default_factory=list)
+    _matches: list[dict[int, tuple[ndarray, ndarray]]] = field(default_factory=list)
+    _num_true: ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
+
+    def add(self, detections: SceneDetections, boxes: Float[ndarray, "o 6"], box_class: Int[ndarray, "o"]) -> None:
+        """Count one scan, once: its detections and its true boxes (centre, size) with their classes."""
+        kept = detections.objectness > MIN_OBJECTNESS
+        self._scores.append(detections.objectness[kept, None] * detections.class_probability[kept])
+        self._num_true += np.bincount(box_class, minlength=NUM_CLASSES)
+        iou = _iou(detections.center[kept], detections.size[kept], boxes[:, :3], boxes[:, 3:])
+        matches = {}
+        for c in np.unique(box_class):
+            of_class = iou[:, box_class == c]
+            matches[int(c)] = (of_class.argmax(1), of_class.max(1)) if len(iou) else (np.zeros(0, int), np.zeros(0))
+        self._matches.append(matches)
+
+    def compute(self, threshold: float, *, per_class: bool = False) -> dict[str, float]:
+        """`mAP@t` and `AR@t` x100; with `per_class` also `AP@t <class>` of the classes that occur."""
+        predicted = any(len(scores) for scores in self._scores)
+        classes = [c for c in range(NUM_CLASSES) if predicted or self._num_true[c]]
+        figures = {c: self._average_precision(c, threshold) for c in classes}
+        mean = np.mean(list(figures.values()), axis=0) if figures else np.zeros(2)
+        result = {f"mAP@{threshold}": 100 * float(mean[0]), f"AR@{threshold}": 100 * float(mean[1])}
+        if per_class:
+            present = [c for c in classes if self._num_true[c]]
+            result |= {f"AP@{threshold} {CLASS_NAMES[c]}": 100 * figures[c][0] for c in present}
+        return result
+
+    def _average_precision(self, c: int, threshold: float) -> tuple[float, float]:
+        """(average precision by the all-points rule, highest recall) of one class over all scans."""
+        if self._num_true[c] == 0:
+            return 0.0, 0.0
+        scores = np.concatenate([s[:, c] for s in self._scores])
+        scene = np.repeat(np.arange(len(self._scores)), [len(s) for s in self._scores])
+        none = (np.full(0, -1), np.zeros(0))
+        pairs = [m.get(c, none) for m in self._matches]
+        # Scans without a box of this class offer nothing to hit.
+        box = np.concatenate(
+            [p[0] if len(p[0]) else np.full(len(s), -1) for p, s in zip(pairs, self._scores, strict=True)]
+        )
+        iou = np.concatenate(
+            [p[1] if len(p[1]) else np.zeros(len(s)) for p, s in zip(pairs, self._scores, strict=True)]
+        )
+        order = np.argsort(-scores, kind="stable")
+        candidates = [i for i in order if iou[i] > threshold]
+        taken: set[tuple[int, int]] = set()
+        hit: Bool[ndarray, "d"] = np.zeros(len(scores), bool)
+        for i in candidates:
+            key = (int(scene[i]), int(box[i]))
+            hit[i] = key not in taken
+            taken.add(key)
+        true_positives = np.cumsum(hit[order])
+        recall = true_positives / self._num_true[c]
+        precision = true_positives / np.arange(1, len(order) + 1)
+        return _area(recall, precision), float(recall[-1]) if len(recall) else 0.0
+
+
+def _area(recall: ndarray, precision: ndarray) -> float:
+    """Area under the precision envelope (VOC 2010 and later)."""
+    recall = np.concatenate([[0.0], recall, [1.0]])
+    precision = np.concatenate([[0.0], precision, [0.0]])
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(np.diff(recall) * envelope[1:]))
+
+
+def _iou(center_a: ndarray, size_a: ndarray, center_b: ndarray, size_b: ndarray) -> Float[ndarray, "k o"]:
+    low = np.maximum((center_a - size_a / 2)[:, None], (center_b - size_b / 2)[None])
+    high = np.minimum((center_a + size_a / 2)[:, None], (center_b + size_b / 2)[None])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    union = size_a.clip(0).prod(-1)[:, None] + size_b.prod(-1)[None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

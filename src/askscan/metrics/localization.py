@@ -1,0 +1,34 @@
+"""How well the referred object is found: Acc@IoU (ScanRefer, Chen et al., ECCV 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from askscan.metrics.answers import Share
+
+IOU_THRESHOLDS = (0.25, 0.5)
+
+
+@dataclass(slots=True)
+class Localization:
+    """Acc@0.25 and Acc@0.5, overall and by whether the target's class occurs once (unique) among the scene's boxes.
+
+    >>> accuracy = Localization()
+    >>> accuracy.add(0.3, unique=True)
+    >>> accuracy.add(0.6, unique=False)
+    >>> accuracy.compute()["Acc@0.25"], accuracy.compute()["Acc@0.5 unique"]
+    (100.0, 0.0)
+    """
+
+    _shares: dict[str, Share] = field(default_factory=dict)
+
+    def add(self, iou: float, *, unique: bool) -> None:
+        """Count one question by the IoU of its predicted box with the target's."""
+        for threshold in IOU_THRESHOLDS:
+            for name in ("", " unique" if unique else " multiple"):
+                self._shares.setdefault(f"Acc@{threshold}{name}", Share()).add(iou >= threshold)
+
+    def compute(self) -> dict[str, float]:
+        """Figures x100 in a fixed order; groups that never occurred are left out."""
+        names = [f"Acc@{t}{group}" for group in ("", " unique", " multiple") for t in IOU_THRESHOLDS]
+        return {name: self._shares[name].percent for name in names if name in self._shares}
