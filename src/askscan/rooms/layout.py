@@ -1,0 +1,380 @@
+"""Puts pieces into a room without collisions and turns the result into a `Room`.
+
+`plan_room(seed)` is the way in; what each room type holds is in `layout_rooms`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from askscan.rooms.catalogue import KINDS, pick_look
+from askscan.rooms.furniture import Piece, build
+from askscan.rooms.room import ROOM_TYPES, Furnishing, Room
+
+AGAINST_WALL_M = 0.15
+IN_CORNER_M = 0.4
+_TOUCH_M = 0.004
+"""Solids that overlap by less than this only touch."""
+WALL_HEADINGS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
+"""Where a piece looks to with its back to the wall x = 0, y = 0, x = width, y = depth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A piece with its pose in the room's frame, and how it came there."""
+
+    piece: Piece
+    position: tuple[float, float, float]
+    """Of the piece's origin."""
+    heading_rad: float
+    support: int | None = None
+    on_wall: bool = False
+    group: int | None = None
+
+    @property
+    def rotation(self) -> Float[ndarray, "3 3"]:
+        """Turns the piece's axes into the room's."""
+        c, s = math.cos(self.heading_rad), math.sin(self.heading_rad)
+        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+    def hulls(self) -> Float[ndarray, "p 2 3"]:
+        """Axis-aligned hulls of the parts in the room's frame."""
+        parts, turn = self.piece.parts, self.rotation
+        center = np.array([p.center for p in parts]) @ turn.T + np.array(self.position)
+        half = np.array([p.size for p in parts]) / 2
+        half[:, :2] *= np.array([max(1.0, p.taper) for p in parts])[:, None]
+        half[:, 0] += np.array([p.wave_m for p in parts])
+        upright = np.abs(turn)
+        turned = half @ upright.T
+        for i, part in enumerate(parts):
+            if part.tilt_rad or part.yaw_rad:
+                turned[i] = np.abs(turn @ part.rotation) @ half[i]
+        return np.stack([center - turned, center + turned], axis=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A furnished room with the geometry it is scanned from; `placed[i]` is `room.furnishings[i]`."""
+
+    room: Room
+    placed: tuple[Placed, ...]
+
+
+@dataclass(slots=True)
+class Planner:
+    """A room while it is being furnished. Every `put` either places a piece free of collisions or returns None."""
+
+    rng: np.random.Generator
+    width: float
+    depth: float
+    height: float
+    placed: list[Placed] = field(default_factory=list)
+    _hulls: list[Float[ndarray, "p 2 3"]] = field(default_factory=list)
+    _zones: list[tuple[float, float, float, float]] = field(default_factory=list)
+    """Floor to keep free: x0, x1, y0, y1."""
+
+    # --- drawing -------------------------------------------------------------------------------------------------
+
+    def chance(self, p: float) -> bool:
+        """True with probability p."""
+        return bool(self.rng.random() < p)
+
+    def pick(self, *options: str) -> str:
+        """One of the options."""
+        return options[self.rng.integers(len(options))]
+
+    def number(self, low: int, high: int) -> int:
+        """An integer from low to high, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def make(self, kind: str, **look: str) -> Piece:
+        """A new piece of a kind; `look` keeps a colour, material or shape."""
+        return build(self.rng, kind, pick_look(self.rng, kind, **look))
+
+    def again(self, piece: Piece, recolor: float = 0.3) -> Piece:
+        """A piece like one already made; with probability `recolor` in another colour of the same material."""
+        if not self.chance(recolor):
+            return piece
+        look = pick_look(self.rng, piece.kind, material=piece.look.material, shape=piece.look.shape)
+        old = (piece.look.color, piece.look.material)
+        new = (look.color, piece.look.material)
+        parts = tuple(replace(p, paint=new) if p.paint == old else p for p in piece.parts)
+        return replace(piece, parts=parts, look=replace(piece.look, color=look.color))
+
+    # --- placing -------------------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        piece: Piece,
+        position: tuple[float, float, float],
+        heading_rad: float,
+        *,
+        support: int | None = None,
+        on_wall: bool = False,
+        group: int | None = None,
+        clear_m: float = 0.0,
+    ) -> int | None:
+        """Place a piece where it is told if it fits there.
+
+        Args:
+            piece: What to place.
+            position: Of the piece's origin.
+            heading_rad: Where its front looks to.
+            support: Index of the piece that it stands on; these two may touch.
+            on_wall: It hangs on a wall.
+            group: Index of the piece that it belongs to.
+            clear_m: Floor to keep free in front of it.
+
+        Returns:
+            The index of the piece, or None if it would collide or leave the room.
+        """
+        new = Placed(piece=piece, position=position, heading_rad=heading_rad, support=support, on_wall=on_wall, group=group)  # fmt: skip
+        hulls = new.hulls()
+        low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
+        inside = np.array([self.width, self.depth, self.height + 0.01])
+        if (low < -0.02).any() or (high > inside + 0.001).any():
+            return None
+        if support is None and not on_wall and self._in_zone(low, high):
+            return None
+        if self._collides(hulls, low, high, support):
+            return None
+        if clear_m and not self._clear_front(low, high, heading_rad, clear_m):
+            return None
+        self.placed.append(new)
+        self._hulls.append(hulls)
+        return len(self.placed) - 1
+
+    def _in_zone(self, low: Float[ndarray, "3"], high: Float[ndarray, "3"]) -> bool:
+        return any(low[0] < b and high[0] > a and low[1] < d and high[1] > c for a, b, c, d in self._zones)
+
+    def _collides(
+        self, hulls: Float[ndarray, "p 2 3"], low: Float[ndarray, "3"], high: Float[ndarray, "3"], support: int | None
+    ) -> bool:
+        for i, other in enumerate(self._hulls):
+            if i == support or (other[:, 0].min(0) > high - _TOUCH_M).any() or (other[:, 1].max(0) < low + _TOUCH_M).any():  # fmt: skip
+                continue
+            apart = (hulls[:, None, 0] >= other[None, :, 1] - _TOUCH_M) | (hulls[:, None, 1] <= other[None, :, 0] + _TOUCH_M)  # fmt: skip
+            if not apart.any(2).all():
+                return True
+        return False
+
+    def _clear_front(self, low: Float[ndarray, "3"], high: Float[ndarray, "3"], heading: float, far: float) -> bool:
+        """Keep the floor in front free, unless something already stands there."""
+        dx, dy = round(math.cos(heading)), round(math.sin(heading))
+        zone = (
+            low[0] if dx <= 0 else high[0] + 0.0, high[0] if dx >= 0 else low[0] - 0.0,
+            low[1] if dy <= 0 else high[1] + 0.0, high[1] if dy >= 0 else low[1] - 0.0,
+        )  # fmt: skip
+        a, b, c, d = (zone[0] - far * (dx < 0), zone[1] + far * (dx > 0), zone[2] - far * (dy < 0), zone[3] + far * (dy > 0))  # fmt: skip
+        for hulls in self._hulls:
+            lo, hi = hulls[:, 0].min(0), hulls[:, 1].max(0)
+            if lo[2] < 1.0 and lo[0] < b - 0.01 and hi[0] > a + 0.01 and lo[1] < d - 0.01 and hi[1] > c + 0.01:
+                return False
+        self._zones.append((a, b, c, d))
+        return True
+
+    def wall_pose(self, piece: Piece, wall: int, along: float, gap_m: float) -> tuple[float, float, float]:
+        """(x, y, heading) of a piece with its back to a wall, its middle at `along` metres of it."""
+        low, high = piece.bounds
+        off, shift = gap_m - float(low[0]), float(low[1] + high[1]) / 2
+        heading = WALL_HEADINGS[wall]
+        x, y = ((off, along - shift), (along + shift, off), (self.width - off, along + shift), (along - shift, self.depth - off))[wall]  # fmt: skip
+        return x, y, heading
+
+    def wall_length(self, wall: int) -> float:
+        """Length of a wall in metres."""
+        return self.depth if wall in (0, 2) else self.width
+
+    def at_wall(
+        self,
+        piece: Piece,
+        *,
+        wall: int | None = None,
+        corner: bool = False,
+        z: float = 0.0,
+        on_wall: bool = False,
+        clear_m: float = 0.0,
+        group: int | None = None,
+        near: float | None = None,
+        tries: int = 14,
+    ) -> int | None:
+        """Place a piece with its back to a wall (or hang it there, at height z).
+
+        Args:
+            piece: What to place.
+            wall: 0 to 3; drawn if None.
+            corner: At an end of the wall.
+            z: Height of its lower end.
+            on_wall: It hangs.
+            clear_m: Floor to keep free in front.
+            group: What it belongs to.
+            near: Position along the wall to stay close to, instead of a drawn one.
+            tries: How many places to try.
+
+        Returns:
+            Its index, or None where no place was found.
+        """
+        low, high = piece.bounds
+        half = float(high[1] - low[1]) / 2
+        margin = 0.04 + (0.0 if corner else 0.02)
+        for k in range(tries):
+            side = wall if wall is not None else self.number(0, 3)
+            ends = (half + margin, self.wall_length(side) - half - margin)
+            if ends[0] > ends[1]:
+                continue
+            along = float(self.rng.uniform(*ends))
+            if corner:
+                along = ends[self.number(0, 1)]
+            elif near is not None:
+                along = min(max(near + (0.0 if k == 0 else float(self.rng.normal(0, 0.15))), ends[0]), ends[1])
+            gap = 0.002 if on_wall else float(self.rng.uniform(0.015, 0.06))
+            x, y, heading = self.wall_pose(piece, side, along, gap)
+            found = self.put(piece, (x, y, z), heading, on_wall=on_wall, clear_m=clear_m, group=group)
+            if found is not None:
+                return found
+        return None
+
+    def on_floor(self, piece: Piece, *, tries: int = 14, group: int | None = None) -> int | None:
+        """Place a piece somewhere on the floor, turned by a drawn angle."""
+        for _ in range(tries):
+            at = (float(self.rng.uniform(0.3, self.width - 0.3)), float(self.rng.uniform(0.3, self.depth - 0.3)), 0.0)
+            found = self.put(piece, at, float(self.rng.uniform(-math.pi, math.pi)), group=group)
+            if found is not None:
+                return found
+        return None
+
+    def relative(
+        self,
+        piece: Piece,
+        to: int,
+        ahead_m: float,
+        left_m: float,
+        turn_rad: float = 0.0,
+        *,
+        z: float | None = None,
+        support: bool = False,
+        group: bool = True,
+    ) -> int | None:
+        """Place a piece in another one's frame: `ahead_m` before its origin, `left_m` to its left."""
+        base = self.placed[to]
+        x, y, z0 = base.position
+        step = base.rotation @ np.array([ahead_m, left_m, 0.0])
+        at = (x + float(step[0]), y + float(step[1]), z0 if z is None else z)
+        return self.put(piece, at, base.heading_rad + turn_rad, support=to if support else None, group=to if group else None)  # fmt: skip
+
+    def on_top(self, piece: Piece, to: int, *, spot: tuple[float, float] | None = None, turn_rad: float = 0.0, tries: int = 6) -> int | None:  # fmt: skip
+        """Set a piece on another's top.
+
+        Args:
+            piece: What to set down.
+            to: Index of what it stands on.
+            spot: Where on the top, from -1 (back, right) to 1 (front, left); drawn if None.
+            turn_rad: Its heading against the support's.
+            tries: How many places to try.
+
+        Returns:
+            Its index, or None where there is no room (or no top).
+        """
+        base = self.placed[to].piece
+        if base.top_m is None:
+            return None
+        names = {p.name for p in base.parts}
+        name = next((n for n in ("top", "mattress", "seat", "body") if n in names), base.parts[0].name)
+        low, high = next((h[0], h[1]) for p, h in zip(base.parts, _own_hulls(base), strict=True) if p.name == name)
+        ours = piece.bounds
+        half = (ours[1] - ours[0])[:2] / 2
+        if abs(math.sin(turn_rad)) > 0.7:
+            half = half[::-1]
+        middle, room = (low + high)[:2] / 2, (high - low)[:2] / 2 - half - 0.01
+        if (room < 0).any():
+            return None
+        for _ in range(tries):
+            u = np.array(spot) if spot is not None else self.rng.uniform(-1, 1, 2)
+            at = middle + u * room - _turned((ours[0] + ours[1])[:2] / 2, turn_rad)
+            z = self.placed[to].position[2] + base.top_m
+            found = self.relative(piece, to, float(at[0]), float(at[1]), turn_rad, z=z, support=True)
+            if found is not None or spot is not None:
+                return found
+        return None
+
+    def finish(self, seed: int, scene_type: str) -> Plan:
+        """The plan with everything that was placed."""
+        walls = ("white", "beige", "gray", "white", "beige", "blue", "green", "yellow", "pink")
+        floors = (("brown", "wood"), ("beige", "wood"), ("gray", "stone"), ("white", "stone"), ("gray", "fabric"),
+                  ("beige", "fabric"), ("blue", "fabric"), ("red", "fabric"), ("green", "fabric"))  # fmt: skip
+        floor = floors[self.rng.integers(len(floors))]
+        size = (self.width, self.depth, self.height)
+        furnishings = tuple(
+            describe(i, p, hulls, size) for i, (p, hulls) in enumerate(zip(self.placed, self._hulls, strict=True))
+        )
+        room = Room(
+            seed=seed,
+            scene_type=scene_type,
+            size=size,
+            wall_color=walls[self.rng.integers(len(walls))],
+            floor_color=floor[0],
+            floor_material=floor[1],
+            furnishings=furnishings,
+        )
+        return Plan(room=room, placed=tuple(self.placed))
+
+
+def _own_hulls(piece: Piece) -> Float[ndarray, "p 2 3"]:
+    return Placed(piece=piece, position=(0.0, 0.0, 0.0), heading_rad=0.0).hulls()
+
+
+def _turned(at: Float[ndarray, "2"], angle: float) -> Float[ndarray, "2"]:
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([c * at[0] - s * at[1], s * at[0] + c * at[1]])
+
+
+def describe(
+    object_id: int, placed: Placed, hulls: Float[ndarray, "p 2 3"], size: tuple[float, float, float]
+) -> Furnishing:
+    """The furnishing record of a placed piece, from the hulls of its parts."""
+    low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
+    piece = placed.piece
+    standing = placed.support is None and not placed.on_wall
+    gaps = [low[0], low[1], size[0] - high[0], size[1] - high[1]]
+    return Furnishing(
+        object_id=object_id,
+        kind=piece.kind,
+        class_name=KINDS[piece.kind].class_name,
+        center=tuple(((low + high) / 2).tolist()),
+        size=tuple((high - low).tolist()),
+        heading_rad=math.remainder(placed.heading_rad, 2 * math.pi),
+        color=piece.look.color,
+        material=piece.look.material,
+        shape=piece.look.shape,
+        num_parts=piece.num_parts,
+        support=placed.support,
+        on_wall=placed.on_wall,
+        against_wall=standing and min(gaps) < AGAINST_WALL_M,
+        in_corner=standing and min(gaps[0], gaps[2]) < IN_CORNER_M and min(gaps[1], gaps[3]) < IN_CORNER_M,
+        group=placed.group,
+    )
+
+
+def plan_room(seed: int) -> Plan:
+    """Plan the room of a seed; the same seed gives the same plan.
+
+    Args:
+        seed: Everything about the room derives from it.
+
+    Returns:
+        The plan; its furnishings' boxes are those of the whole geometry (`scanner.scan_room` returns the room with
+        the boxes of what a scanner saw).
+    """
+    from askscan.rooms.layout_rooms import FURNISH, SIZES
+
+    rng = np.random.default_rng([seed, 0])
+    scene_type = ROOM_TYPES[rng.integers(len(ROOM_TYPES))]
+    (w0, w1), (d0, d1) = SIZES[scene_type]
+    planner = Planner(rng, float(rng.uniform(w0, w1)), float(rng.uniform(d0, d1)), float(rng.uniform(2.4, 2.9)))
+    FURNISH[scene_type](planner)
+    return planner.finish(seed, scene_type)
