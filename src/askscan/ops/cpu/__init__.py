@@ -1,1 +1,1 @@
-"""The point operations on the CPU: numba and scipy."""
+"""The point operations on the CPU, compiled by numba."""

@@ -1,1 +1,1 @@
-"""The point operations on the GPU: CUDA C++ through NVRTC, and Triton."""
+"""The point operations on NVIDIA GPUs (Ampere and newer): CUDA C++ compiled at run time through NVRTC."""

@@ -1,0 +1,96 @@
+"""The shared MLP of PointNet++ set abstraction (Qi et al. 2017, section 3.2): group, three layers, max.
+
+Of the grouped activations, which dwarf everything else in the network, the CUDA kernels keep one 16-bit tensor.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from askscan.ops.reference import grouped_mlp as reference
+from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm
+
+__all__ = ["AllReduce", "ConvNorm", "grouped_mlp"]
+
+
+@cache
+def _say_once(reason: str) -> None:
+    warnings.warn(f"grouped_mlp runs as plain torch on this GPU: {reason}.", stacklevel=4)
+
+
+def _compute_dtype(x: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+
+
+def _use_kernels(xyz: Tensor, features: Tensor | None, index: Tensor, layers: Sequence[ConvNorm]) -> bool:
+    """Kernels take 16-bit activations on Ampere and newer; float32 is the reference's, exact and slow."""
+    if not xyz.is_cuda or _compute_dtype(xyz if features is None else features) not in (torch.bfloat16, torch.float16):
+        return False
+    if find_spec("triton") is None:
+        _say_once("Triton is not installed (`pip install askscan[cuda]`)")
+        return False
+    if torch.cuda.get_device_capability(xyz.device) < (8, 0):
+        _say_once("the kernels need compute capability 8.0")
+        return False
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    reason = cuda.unsupported(index, layers)
+    if reason is not None:
+        _say_once(reason)
+    return reason is None
+
+
+def grouped_mlp(
+    xyz: Float[Tensor, "b n 3"],
+    centers: Float[Tensor, "b m 3"],
+    index: Int[Tensor, "b m k"],
+    features: Float[Tensor, "b n c"] | None,
+    layers: Sequence[ConvNorm],
+    *,
+    radius_m: float,
+    training: bool,
+    momentum: float,
+    eps: float = 1e-5,
+    all_reduce: AllReduce | None = None,
+) -> Float[Tensor, "b m d"]:
+    """Features of each centre: the maximum over its neighbours of an MLP of (relative position, features).
+
+    Per neighbour, three times: 1x1 convolution without bias, BatchNorm over all b * m * k rows, ReLU. The position is
+    relative to the centre and divided by the radius; its three channels come before the features'.
+    Differentiable in xyz, centers, features and every parameter, and deterministic.
+
+    Args:
+        xyz: Positions of the points in metres.
+        centers: Positions of the centres in metres.
+        index: Neighbours of each centre among the n points of its scene.
+        features: Features of the points, or None for positions alone.
+        layers: Weights and statistics; in training mode the running statistics are updated in place, as torch does.
+        radius_m: Radius of the balls.
+        training: Normalise by the batch's statistics (True) or by the running ones.
+        momentum: Weight of the new statistics in the running ones (torch's sense).
+        eps: Added to the variances.
+        all_reduce: Sums a tensor over the ranks of a distributed run: BatchNorm then has the statistics of all ranks.
+
+    Returns:
+        In the dtype of the features, or of autocast where it is on. On a GPU, 16-bit dtypes run in Triton kernels
+        (float32 statistics and accumulation); everything else is the reference.
+    """
+    arguments = {"radius_m": radius_m, "training": training, "momentum": momentum, "eps": eps}
+    needs_grad = torch.is_grad_enabled() and any(
+        t.requires_grad for t in (xyz, centers, features, *(layer.weight for layer in layers)) if t is not None
+    )
+    # Gradients through fixed statistics, or to positions alone, are rare: the reference has them.
+    rare = needs_grad and (not training or (features is None and xyz.requires_grad))
+    if not rare and _use_kernels(xyz, features, index, layers):
+        from askscan.ops.cuda import grouped_mlp as cuda
+
+        dtype = _compute_dtype(xyz if features is None else features)
+        return cuda.grouped_mlp(xyz, centers, index, features, layers, all_reduce=all_reduce, dtype=dtype, **arguments)
+    return reference.grouped_mlp(xyz, centers, index, features, layers, all_reduce=all_reduce, **arguments)
