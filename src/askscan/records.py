@@ -197,7 +197,8 @@ class DetectorOutput:
     seed_index: Int[Tensor, "b s"]
     """Input point of each seed."""
     seed_xyz: Float[Tensor, "b s 3"]
-    vote_xyz: Float[Tensor, "b s 3"]
+    vote_xyz: Float[Tensor, "b votes 3"]
+    """votes = s times the vote factor; those of one seed are next to each other."""
     proposal_vote_xyz: Float[Tensor, "b k 3"]
     """Position of the aggregated vote of each proposal."""
     features: Float[Tensor, "b k d"]
@@ -230,6 +231,8 @@ class PretrainOutput:
     detector: DetectorOutput
     scene_embedding: Float[Tensor, "b d"]
     """In the teacher's embedding space, not normalised."""
+    log_temperature: Float[Tensor, ""] | None
+    """Logarithm of the learned temperature of the contrastive objective; None where the model has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,3 +243,11 @@ class AnswerOutput:
     answer_logits: Float[Tensor, "b q a"]
     object_class_logits: Float[Tensor, "b q 18"]
     referred_scores: Float[Tensor, "b q k"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextAnswerOutput:
+    """Output of the question-only baseline, which sees no scan."""
+
+    answer_logits: Float[Tensor, "b q a"]
+    object_class_logits: Float[Tensor, "b q 18"]

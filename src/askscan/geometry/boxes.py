@@ -1,0 +1,89 @@
+"""Boxes: corners, decoding of the detector's output, rotations and the hulls of turned boxes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from askscan.records import DetectorOutput
+from askscan.shapes import MEAN_SIZES
+
+CORNER_SIGNS = ((1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1))
+"""Signs of (x, y, z) of the eight corners, in the order of ScanQA's submission format."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boxes:
+    """Predicted boxes, one per proposal."""
+
+    center: Float[Tensor, "b k 3"]
+    size: Float[Tensor, "b k 3"]
+    """Extent along the box's own axes, metres."""
+    heading_rad: Float[Tensor, "b k"]
+    """Rotation about z; 0 where the detector has one heading class."""
+    semantic_class: Int[Tensor, "b k"]
+    objectness: Float[Tensor, "b k"]
+    """Probability of being an object."""
+    is_object: Bool[Tensor, "b k"]
+
+
+@cache
+def _constant(values: tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    # Filled element by element: a copy from the host would wait for the device, which a CUDA graph forbids.
+    # Not as an inference tensor: the cached one may be used in training later.
+    with torch.inference_mode(False):
+        return torch.stack([torch.stack([torch.full((), v, device=device) for v in row]) for row in values])
+
+
+def mean_sizes(device: torch.device) -> Float[Tensor, "18 3"]:
+    """Mean box size of each class in metres, float32 on `device` (made once per device; do not write to it)."""
+    return _constant(MEAN_SIZES, device)
+
+
+def box_corners(center: Float[Tensor, "*b 3"], size: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 8 3"]:
+    """Corners of axis-aligned boxes in the benchmark's order (`CORNER_SIGNS`)."""
+    signs = _constant(CORNER_SIGNS, center.device).to(center.dtype)
+    return center[..., None, :] + 0.5 * signs * size[..., None, :]
+
+
+def decode_boxes(output: DetectorOutput) -> Boxes:
+    """Boxes of each proposal's most likely size and heading class (VoteNet, Qi et al. 2019, appendix A.1)."""
+    size_class = output.size_scores.argmax(-1)
+    residual = output.size_residuals.gather(2, size_class[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]
+    heading_class = output.heading_scores.argmax(-1, keepdim=True)
+    num_heading = output.heading_scores.shape[-1]
+    heading_residual = output.heading_residuals.gather(2, heading_class)[..., 0] * (math.pi / num_heading)
+    heading = heading_class[..., 0] * (2 * math.pi / num_heading) + heading_residual
+    return Boxes(
+        center=output.center,
+        size=mean_sizes(output.center.device)[size_class] * (1 + residual),
+        heading_rad=heading if num_heading > 1 else torch.zeros_like(heading),
+        semantic_class=output.semantic_scores.argmax(-1),
+        objectness=output.objectness.float().softmax(-1)[..., 1],
+        is_object=output.objectness[..., 1] > output.objectness[..., 0],
+    )
+
+
+def rotation_about(axis: int, angle_rad: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
+    """Right-handed rotation matrices about x (0), y (1) or z (2); apply as `points @ rotation.mT`."""
+    cos, sin = angle_rad.cos(), angle_rad.sin()
+    one, zero = torch.ones_like(cos), torch.zeros_like(cos)
+    entries = (
+        (one, zero, zero, zero, cos, -sin, zero, sin, cos),
+        (cos, zero, sin, zero, one, zero, -sin, zero, cos),
+        (cos, -sin, zero, sin, cos, zero, zero, zero, one),
+    )[axis]
+    return torch.stack(entries, -1).unflatten(-1, (3, 3))
+
+
+def turned_hull(
+    center: Float[Tensor, "*b 3"], size: Float[Tensor, "*b 3"], rotation: Float[Tensor, "*#b 3 3"]
+) -> tuple[Float[Tensor, "*b 3"], Float[Tensor, "*b 3"]]:
+    """(centre, size) of the axis-aligned hull of axis-aligned boxes turned about the origin. It never shrinks."""
+    turned = (rotation @ center[..., None])[..., 0]
+    return turned, (rotation.abs() @ size[..., None])[..., 0]

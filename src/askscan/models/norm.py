@@ -1,0 +1,107 @@
+"""BatchNorm over rows of channels-last tensors, with statistics over all processes of a distributed run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+EPS = 1e-5
+
+
+def sum_over_processes() -> Callable[[Tensor], Tensor] | None:
+    """A function that sums a tensor over all processes (returning a new one), or None where there is only one."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return None
+
+    def all_reduce(x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    return all_reduce
+
+
+class _SynchronisedNorm(torch.autograd.Function):
+    """Normalisation of the rows of all processes together; torch's own version runs on CUDA only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, all_reduce: Callable[[Tensor], Tensor]) -> Any:
+        rows = x.float()
+        count = all_reduce(rows.new_full((), rows.shape[0]))
+        mean = all_reduce(rows.sum(0)) / count
+        # A second pass over the centred rows: the difference of two large sums would lose digits.
+        var = all_reduce((rows - mean).square().sum(0)) / count
+        rstd = (var + EPS).rsqrt()
+        ctx.save_for_backward(x, weight, mean, rstd, count)
+        ctx.all_reduce = all_reduce
+        ctx.mark_non_differentiable(mean, var, count)
+        return torch.addcmul(bias, rows - mean, rstd * weight).to(x.dtype), mean, var, count
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
+        x, weight, mean, rstd, count = ctx.saved_tensors
+        grad32, unit = grad.float(), (x.float() - mean) * rstd
+        # Weight and bias get this process's share: DDP averages those over the processes itself.
+        grad_bias, grad_weight = grad32.sum(0), (grad32 * unit).sum(0)
+        shared = ctx.all_reduce(torch.stack([grad_bias, grad_weight])) / count
+        grad_x = (grad32 - shared[0] - unit * shared[1]) * (weight * rstd)
+        return grad_x.to(x.dtype), grad_weight, grad_bias, None
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of every channel (last dimension) over all other dimensions.
+
+    Statistics are float32 whatever the input. In training within a process group they are those of all processes.
+    `momentum` (PyTorch's sense: the weight of the new batch) is a plain attribute that the trainer lowers.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, num_channels: int, *, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.ones(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
+        self.register_buffer("running_mean", torch.zeros(num_channels))
+        self.register_buffer("running_var", torch.ones(num_channels))
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b c"]:
+        """Normalised `x`, in its dtype."""
+        rows = x.reshape(-1, x.shape[-1])
+        if self.training:
+            self.num_batches_tracked.add_(1)
+            all_reduce = sum_over_processes()
+            if all_reduce is not None:
+                return self._synchronised(rows, all_reduce).view(x.shape)
+        out = F.batch_norm(
+            rows, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, EPS
+        )
+        return out.view(x.shape)
+
+    def _synchronised(self, rows: Tensor, all_reduce: Callable[[Tensor], Tensor]) -> Tensor:
+        out, mean, var, count = cast(
+            tuple[Tensor, Tensor, Tensor, Tensor],
+            _SynchronisedNorm.apply(rows, self.weight, self.bias, all_reduce),
+        )
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1).clamp_min(1)), self.momentum)
+        return out
+
+
+def set_momentum(model: nn.Module, momentum: float) -> None:
+    """Gives every `BatchNorm` of `model` this momentum."""
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            module.momentum = momentum

@@ -1,0 +1,451 @@
+"""Weights from elsewhere: DepthContrast, VoteNet and the published 3D-VQA checkpoints, read safely, loaded strictly.
+
+Nothing in a file is ever executed, and nothing is skipped silently: every loader says how many of the wanted tensors it
+found, and stops, naming them, if any is missing or has another shape.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from askscan.errors import WeightsError
+from askscan.models.pointnet2 import BackboneConfig
+from askscan.models.pretrainer import Pretrainer, PretrainerConfig
+from askscan.models.scan_qa import ScanQA, ScanQAConfig
+from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
+from askscan.models.votenet import DetectorConfig
+
+Kind = Literal["depthcontrast", "votenet", "3dvqa-pretrain", "3dvqa-qa", "askscan-pretrain", "askscan-qa"]
+Layout = Literal["depthcontrast", "votenet", "3dvqa"]
+
+TITLES: dict[Kind, str] = {
+    "depthcontrast": "DepthContrast",
+    "votenet": "VoteNet",
+    "3dvqa-pretrain": "published 3D-VQA pre-training",
+    "3dvqa-qa": "published 3D-VQA question answering",
+    "askscan-pretrain": "askscan pre-training",
+    "askscan-qa": "askscan question answering",
+}
+
+BACKBONE, DETECTOR, SCENE = "scene.detector.backbone.", "scene.detector.", "scene."
+FIRST_LAYER = f"{BACKBONE}sa1.mlp.0.linear.weight"
+COUNTER = "num_batches_tracked"
+
+PUBLISHED_PARTS: dict[Kind, dict[str, str]] = {
+    "depthcontrast": {BACKBONE: "trunk.0."},
+    "votenet": {BACKBONE: "backbone_net.", "scene.detector.voting.": "vgen.", "scene.detector.proposal.": "pnet."},
+    "3dvqa-qa": {
+        BACKBONE: "detection_backbone.",
+        "scene.detector.voting.": "voting_net.",
+        "scene.detector.proposal.": "proposal_net.",
+        "scene.encoder.proposal_embedding.": "object_feat_linear.0.",
+        "scene.encoder.layers.": "scene_encoder.layers.",
+        "scene.encoder.cls_token": "cls_token",
+        "head.norm.": "scene_head.0.",
+        "head.linear.": "scene_head.1.",
+        "text_embedding.linear.": "lang_feat_linear.0.",
+        "scene_projection.": "scene_feat_linear.0.",
+        "fusion.layers.": "fusion_backbone.co_attention_encoder.layers.",
+        "referred_head.hidden.": "object_cls.0.",
+        "referred_head.out.": "object_cls.3.",
+        "object_class_head.hidden.": "lang_cls.0.",
+        "object_class_head.out.": "lang_cls.3.",
+        "answer_head.hidden.": "answer_cls.0.",
+        "answer_head.out.": "answer_cls.3.",
+    },
+}
+PUBLISHED_PARTS["3dvqa-pretrain"] = PUBLISHED_PARTS["3dvqa-qa"]
+"""Our name of a part and theirs."""
+
+PUBLISHED_LAYERS = (
+    (r"^(sa\d)\.mlp\.(\d)\.linear\.", r"\1.mlp_module.layer\2.conv."),
+    (r"^(sa\d)\.mlp\.(\d)\.norm\.", r"\1.mlp_module.layer\2.bn.bn."),
+    (r"^(fp\d)\.mlp\.(\d)\.linear\.", r"\1.mlp.layer\2.conv."),
+    (r"^(fp\d)\.mlp\.(\d)\.norm\.", r"\1.mlp.layer\2.bn.bn."),
+    (r"^aggregation\.mlp\.(\d)\.linear\.", r"vote_aggregation.mlp_module.layer\1.conv."),
+    (r"^aggregation\.mlp\.(\d)\.norm\.", r"vote_aggregation.mlp_module.layer\1.bn.bn."),
+    (r"^mlp\.0\.linear\.", "conv1."),
+    (r"^mlp\.0\.norm\.", "bn1."),
+    (r"^mlp\.1\.linear\.", "conv2."),
+    (r"^mlp\.1\.norm\.", "bn2."),
+    (r"^head\.", "conv3."),
+)
+"""Our name inside the detector and theirs."""
+
+
+def published_name(kind: Kind, ours: str) -> str | None:
+    """A foreign project's name of one of our tensors; None where it has no place for it."""
+    if kind.startswith("askscan"):
+        return ours
+    for mine, theirs in PUBLISHED_PARTS[kind].items():
+        if ours.startswith(mine):
+            rest = ours.removeprefix(mine)
+            for pattern, replacement in PUBLISHED_LAYERS if mine.startswith(DETECTOR) else ():
+                rest, count = re.subn(pattern, replacement, rest)
+                if count:
+                    break
+            return theirs + rest
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A checkpoint somebody brought."""
+
+    path: Path
+    kind: Kind
+    tensors: Mapping[str, Tensor]
+    """Under the names of the file, less what data parallelism put in front."""
+
+    def get(self, ours: str) -> Tensor | None:
+        """The tensor that this project calls `ours`."""
+        theirs = published_name(self.kind, ours)
+        return None if theirs is None else self.tensors.get(theirs)
+
+    def width(self, ours: str, axis: int = 0) -> int:
+        """Size of a tensor, by our name."""
+        tensor = self.get(ours)
+        if tensor is None or tensor.ndim <= axis:
+            raise WeightsError(f"{self.path}: {published_name(self.kind, ours)} is missing or has another shape")
+        return tensor.shape[axis]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a load did; `str` of it is the sentence for the user."""
+
+    num_loaded: int
+    num_wanted: int
+    part: str
+    """What was filled: backbone, detector, scene or model."""
+    source: str
+    """Whose weights they are."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+    def __str__(self) -> str:
+        loaded = f"{self.num_loaded} of {self.num_wanted} {self.part} tensors from {self.source}"
+        return "; ".join([loaded, *self.notes])
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def read_checkpoint(path: Path) -> Foreign:
+    """Reads a checkpoint file, or the weights of a run folder (ours, or a published one), and recognises its kind.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or its tensors are nobody's that is known here, or not finite.
+    """
+    path = _weights_file(Path(path))
+    tensors = _named_tensors(path)
+    kind = _recognise(path, tensors)
+    foreign = Foreign(path=path, kind=kind, tensors=tensors)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name} holds values that are not finite; the checkpoint is damaged")
+    return foreign
+
+
+def _weights_file(path: Path) -> Path:
+    if path.is_dir():
+        names = ("model.safetensors", "model.pth", "model_last.pth", "checkpoint.tar")
+        for name in names:
+            if (path / name).is_file():
+                return path / name
+        raise WeightsError(f"{path}: the folder holds none of {', '.join(names)}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such checkpoint")
+    return path
+
+
+def _named_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the readers raise a dozen types on damaged bytes
+        reason = str(error).split("\n", 1)[0][:160]
+        raise WeightsError(
+            f"{path}: cannot be read as a checkpoint without running code from it: {type(error).__name__}: {reason}"
+        ) from error
+    for key in ("model_state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected named tensors, got {type(content).__name__}")
+    tensors = {
+        str(name).removeprefix("module."): value.detach()
+        for name, value in content.items()
+        if isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+    }
+    if not tensors:
+        raise WeightsError(f"{path}: holds no tensors (its keys begin with {list(content)[:3]})")
+    return tensors
+
+
+def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Kind:
+    signs: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+        ("askscan-qa", (BACKBONE, "answer_head.")),
+        ("askscan-pretrain", (BACKBONE, "head.")),
+        ("3dvqa-qa", ("detection_backbone.", "answer_cls.")),
+        ("3dvqa-pretrain", ("detection_backbone.", "scene_head.")),
+        ("votenet", ("backbone_net.", "vgen.", "pnet.")),
+        ("depthcontrast", ("trunk.0.sa",)),
+    )
+    for kind, prefixes in signs:
+        if all(any(name.startswith(prefix) for name in tensors) for prefix in prefixes):
+            return kind
+    raise WeightsError(
+        f"{path}: its names (the first is {next(iter(tensors))!r}) are those of none of: {', '.join(TITLES.values())}"
+    )
+
+
+# --- configurations from shapes ---------------------------------------------------------------------------------
+
+
+def published_inputs(num_extra: int) -> BackboneConfig | None:
+    """The inputs of a published model with so many channels after xyz (their order: colour, normals, height)."""
+    if num_extra not in (0, 1, 3, 4, 6, 7):
+        return None
+    return BackboneConfig(color=num_extra >= 3, normals=num_extra >= 6, height=num_extra % 3 == 1)
+
+
+def detector_config(foreign: Foreign) -> DetectorConfig:
+    """The detector that a checkpoint's tensors fit: widths and inputs are read from their shapes."""
+
+    def widths(part: str, depth: int) -> tuple[int, ...]:
+        return tuple(foreign.width(f"{part}.mlp.{j}.linear.weight") for j in range(depth))
+
+    sa = tuple((w[0], w[1], w[2]) for w in (widths(f"{BACKBONE}sa{i}", 3) for i in range(1, 5)))
+    fp = tuple((w[0], w[1]) for w in (widths(f"{BACKBONE}fp{i}", 2) for i in (1, 2)))
+    inputs = published_inputs(foreign.width(FIRST_LAYER, 1) - 3)
+    if inputs is None:
+        raise WeightsError(f"{foreign.path}: no known inputs have {foreign.width(FIRST_LAYER, 1)} channels")
+    config = DetectorConfig(backbone=replace(inputs, sa_channels=sa, fp_channels=fp))
+    if foreign.kind == "depthcontrast":
+        return config
+    proposal = widths(f"{DETECTOR}proposal.aggregation", 3)
+    return replace(
+        config,
+        vote_factor=foreign.width(f"{DETECTOR}voting.head.weight") // (3 + fp[-1][-1]),
+        proposal_channels=(proposal[0], proposal[1], proposal[2]),
+        num_heading=(foreign.width(f"{DETECTOR}proposal.head.weight") - 95) // 2,
+    )
+
+
+def _scene_config(foreign: Foreign) -> SceneModelConfig:
+    weight = "scene.encoder.layers.0.linear1.weight"
+    encoder = SceneEncoderConfig(width=foreign.width(weight, 1), feedforward=foreign.width(weight))
+    return SceneModelConfig(detector=detector_config(foreign), encoder=encoder)
+
+
+def pretrainer_config(foreign: Foreign) -> PretrainerConfig:
+    """The model that a published pre-training checkpoint fits."""
+    return PretrainerConfig(scene=_scene_config(foreign), embedding_width=foreign.width("head.linear.weight"))
+
+
+def scan_qa_config(foreign: Foreign) -> ScanQAConfig:
+    """The model that a published question-answering checkpoint fits."""
+    return ScanQAConfig(
+        num_answers=foreign.width("answer_head.out.weight"),
+        scene=_scene_config(foreign),
+        text_width=foreign.width("text_embedding.linear.weight", 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRun:
+    """A question-answering folder of the published code."""
+
+    weights: Foreign
+    config: ScanQAConfig
+    answers: tuple[str, ...]
+    """The vocabulary, in the order of the answer head."""
+    options: Mapping[str, Any]
+    """The options it was trained with, as its info.json has them."""
+
+
+def read_published_run(folder: Path) -> PublishedRun:
+    """Reads model.pth, answer_vocab.json and info.json of a published 3D-VQA question-answering run."""
+    folder = Path(folder)
+    weights = read_checkpoint(folder)
+    if weights.kind != "3dvqa-qa":
+        raise WeightsError(f"{weights.path}: expected {TITLES['3dvqa-qa']} weights, got {TITLES[weights.kind]}")
+    answers = tuple(sorted(_json_object(folder / "answer_vocab.json")))
+    options = _json_object(folder / "info.json")
+    config = scan_qa_config(weights)
+    if config.num_answers != len(answers):
+        raise WeightsError(
+            f"{folder / 'answer_vocab.json'}: {len(answers)} answers, but {weights.path.name} has {config.num_answers}"
+        )
+    detector = config.scene.detector
+    num_proposals = options.get("num_proposals", detector.num_proposals)
+    if not isinstance(num_proposals, int) or num_proposals < 1:
+        raise WeightsError(f"{folder / 'info.json'}: num_proposals is {num_proposals!r}, expected a positive number")
+    detector = replace(detector, num_proposals=num_proposals, backbone=_published_inputs(detector.backbone, options))
+    config = replace(config, scene=replace(config.scene, detector=detector))
+    return PublishedRun(weights=weights, config=config, answers=answers, options=options)
+
+
+def _published_inputs(backbone: BackboneConfig, options: Mapping[str, Any]) -> BackboneConfig:
+    """Three channels may be colour or normals: the options tell."""
+    if backbone.in_channels in (3, 4) and options.get("use_normal") and not options.get("use_color"):
+        return replace(backbone, color=False, normals=True)
+    return backbone
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+# --- loading ----------------------------------------------------------------------------------------------------
+
+
+def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
+    """Fills `model` with all that a checkpoint of that kind has for it, or fails and leaves it as it was.
+
+    DepthContrast fills the backbone, VoteNet the detector, a file of the other training the scene model that both
+    share, one of the same training the whole model.
+
+    Raises:
+        WeightsError: tensors are missing or have other shapes; the message names them.
+    """
+    state = model.state_dict()
+    part, prefix = _part(foreign.kind, isinstance(model, ScanQA))
+    found: dict[str, Tensor] = {}
+    missing, misshapen, notes = [], [], []
+    for name, ours in state.items():
+        if not name.startswith(prefix):
+            continue
+        theirs = foreign.get(name)
+        if theirs is None:
+            # Files of before PyTorch 0.4.1 have no counters; nothing depends on them.
+            missing += [published_name(foreign.kind, name) or name] * (not name.endswith(COUNTER))
+        elif (fitted := _fit(theirs, ours)) is not None:
+            found[name] = fitted
+        elif name == FIRST_LAYER and (widened := _widen(theirs, ours, model)) is not None:
+            found[name] = widened
+            extra = ours.shape[1] - theirs.shape[1]
+            notes.append(f"{extra} of {ours.shape[1]} input channels are not in the file: their weights start at zero")
+        else:
+            misshapen.append(f"{published_name(foreign.kind, name)} {list(theirs.shape)} for {list(ours.shape)}")
+    num_wanted = len(found) + len(missing) + len(misshapen)
+    if missing or misshapen:
+        problems = [f"missing: {_listed(missing)}"] * bool(missing) + [f"misshapen: {_listed(misshapen)}"] * bool(
+            misshapen
+        )
+        raise WeightsError(
+            f"{foreign.path}: only {len(found)} of {num_wanted} {part} tensors from {TITLES[foreign.kind]} fit; "
+            f"{'; '.join(problems)}; nothing was loaded, choose inputs and widths that match the file"
+        )
+    if foreign.kind == "votenet":
+        notes.append("its 18th class is `garbagebin`, here `others`, and its mean box sizes differ slightly")
+    with torch.no_grad():
+        for name, tensor in found.items():
+            state[name].copy_(tensor)
+    source = TITLES[foreign.kind]
+    return Coverage(num_loaded=len(found), num_wanted=num_wanted, part=part, source=source, notes=tuple(notes))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _part(kind: Kind, into_qa: bool) -> tuple[str, str]:
+    """What of the model such a file fills: (name, prefix)."""
+    if kind == "depthcontrast":
+        return "backbone", BACKBONE
+    if kind == "votenet":
+        return "detector", DETECTOR
+    return ("model", "") if kind.endswith("qa") == into_qa else ("scene", SCENE)
+
+
+def _fit(theirs: Tensor, ours: Tensor) -> Tensor | None:
+    """Their tensor in our shape (1x1 convolutions are linear layers here), or None."""
+    squeezed = [[size for size in tensor.shape if size != 1] for tensor in (theirs, ours)]
+    if squeezed[0] != squeezed[1] or theirs.is_floating_point() != ours.is_floating_point():
+        return None
+    return theirs.reshape(ours.shape)
+
+
+def _widen(theirs: Tensor, ours: Tensor, model: Pretrainer | ScanQA) -> Tensor | None:
+    """First-layer weights of a file with fewer inputs, zeros for the others; None where that is no remedy."""
+    backbone = model.config.scene.detector.backbone
+    if theirs.ndim < 2 or theirs.shape[0] != ours.shape[0] or theirs.numel() != theirs.shape[0] * theirs.shape[1]:
+        return None
+    known = published_inputs(theirs.shape[1] - 3)
+    columns, start = [0, 1, 2], 3
+    for name, width in (("color", 3), ("normals", 3), ("height", 1)):
+        if known is None or getattr(known, name) > getattr(backbone, name):
+            return None
+        columns += range(start, start + width * getattr(known, name))
+        start += width * getattr(backbone, name)
+    wide = torch.zeros_like(ours)
+    wide[:, columns] = theirs.reshape(theirs.shape[:2]).to(wide)
+    return wide
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+def export(model: Pretrainer | ScanQA, layout: Layout) -> dict[str, Any]:
+    """The content of a checkpoint file under another project's names, which that project and this one can load.
+
+    Raises:
+        WeightsError: the model has parts that the layout has no place for.
+    """
+    is_qa = isinstance(model, ScanQA)
+    kind: Kind = layout if layout != "3dvqa" else "3dvqa-qa" if is_qa else "3dvqa-pretrain"
+    tensors: dict[str, Tensor] = {}
+    for ours, tensor in model.state_dict().items():
+        theirs = published_name(kind, ours)
+        if theirs is not None:
+            value = tensor.detach().cpu().clone()
+            tensors[theirs] = _published_shape(theirs, value.float() if value.is_floating_point() else value)
+        elif layout == "3dvqa":
+            raise WeightsError(
+                f"the published 3D-VQA models have no place for {ours}: this model cannot be exported to them"
+            )
+    if kind == "3dvqa-pretrain":
+        # The published pre-training builds this head and never uses it; a strict loader wants it all the same.
+        width = model.config.scene.encoder.width
+        shapes = {"0.weight": (width, width), "0.bias": (width,), "3.weight": (1, width), "3.bias": (1,)}
+        tensors |= {f"object_cls.{name}": torch.zeros(shape) for name, shape in shapes.items()}
+    if layout == "depthcontrast":
+        return {"model": {f"module.{name}": tensor for name, tensor in tensors.items()}}
+    return {"model_state_dict": tensors} if layout == "votenet" else tensors
+
+
+def _published_shape(theirs: str, tensor: Tensor) -> Tensor:
+    if theirs == "cls_token":
+        return tensor.view(1, 1, -1)
+    if theirs.endswith(".conv.weight"):
+        return tensor[:, :, None, None]
+    return tensor[:, :, None] if re.search(r"\.conv\d\.weight$", theirs) else tensor
+
+
+def write_export(model: Pretrainer | ScanQA, layout: Layout, path: Path) -> None:
+    """Writes `export` to a file."""
+    partial = path.with_name(path.name + ".partial")
+    torch.save(export(model, layout), partial)
+    os.replace(partial, path)
