@@ -1,0 +1,94 @@
+"""A rendered picture with its camera, and their files: `<name>.jpg` and `<name>.camera.json` beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from numpy import ndarray
+
+from askscan.errors import DataError
+from askscan.files import replacing
+from askscan.records import Camera
+
+JPEG_QUALITY = 92
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image and the camera that took it, so that pixels map to metres."""
+
+    image: UInt8[ndarray, "h w 3"]
+    camera: Camera
+
+
+def camera_path(path: Path) -> Path:
+    """Where the camera of a picture file is kept: `room.jpg` -> `room.camera.json`."""
+    return path.with_name(f"{path.stem}.camera.json")
+
+
+def save_picture(path: Path, picture: Picture) -> None:
+    """Write a picture (format by its suffix) and its camera; the picture last, so that one never lacks its camera."""
+    from PIL import Image
+
+    if path.suffix.lower() not in _FORMATS:
+        raise DataError(f"{path}: pictures are written as .jpg or .png, not {path.suffix or 'without a suffix'!r}")
+    camera = picture.camera
+    fields = {
+        "world_to_camera": camera.world_to_camera.tolist(),
+        "orthographic": camera.orthographic,
+        "focal": camera.focal,
+        "width": camera.width,
+        "height": camera.height,
+        "metres_per_pixel": 1.0 / camera.focal if camera.orthographic else None,
+    }
+    sidecar = camera_path(path)
+    with replacing(sidecar) as part:
+        part.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    with replacing(path) as part:
+        Image.fromarray(picture.image).save(part, format=_FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
+
+
+def load_camera(path: Path) -> Camera:
+    """Read the camera of a picture file (or of its sidecar).
+
+    Raises:
+        DataError: the sidecar is missing or malformed.
+    """
+    sidecar = path if path.name.endswith(".camera.json") else camera_path(path)
+    try:
+        fields = json.loads(sidecar.read_text(encoding="utf-8"))
+        matrix = np.array(fields["world_to_camera"], dtype=np.float64).reshape(4, 4)
+        width, height, focal = int(fields["width"]), int(fields["height"]), float(fields["focal"])
+        orthographic = bool(fields["orthographic"])
+    except OSError as error:
+        raise DataError(f"{sidecar}: no camera of this picture ({error.strerror}); render it again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{sidecar}: not a camera file ({error}); delete it and render again") from error
+    return Camera(world_to_camera=matrix, orthographic=orthographic, focal=focal, width=width, height=height)
+
+
+def load_picture(path: Path) -> Picture:
+    """Read a picture and its camera.
+
+    Raises:
+        DataError: one of the two files is missing or malformed, or they are of different sizes.
+    """
+    from PIL import Image
+
+    camera = load_camera(path)
+    try:
+        with Image.open(path) as opened:
+            image = np.array(opened.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a readable picture ({error}); render it again") from error
+    if image.shape[:2] != (camera.height, camera.width):
+        raise DataError(
+            f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but its camera says {camera.width}x{camera.height}; "
+            "render it again"
+        )
+    return Picture(image=image, camera=camera)

@@ -1,0 +1,180 @@
+"""Pictures of meshes and points without a display: rays through embree, or splats where there are no triangles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int32, UInt8
+from numpy import ndarray
+
+from askscan.geometry.cameras import pixel_rays
+from askscan.records import Camera, Mesh
+from askscan.render.splat import point_spacing, splat, surface_points
+
+SPLAT_SPACING_M = 0.008
+"""Distance between the points that stand for triangles where there is no ray caster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """What rays meet first."""
+
+    face: Int32[ndarray, "n"]
+    """Triangle, -1 for none."""
+    uv: Float32[ndarray, "n 2"]
+    """Weights of the triangle's second and third corner."""
+    distance: Float32[ndarray, "n"]
+    """In lengths of the ray's direction; infinite for none."""
+
+
+class Renderer:
+    """A mesh made ready once (bad faces dropped, tree built), to be looked at from many cameras."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = _without_bad_faces(mesh)
+        self._colors = self._mesh.colors if self._mesh.colors is not None else grey_colors(self._mesh)
+        self._tree = _build_tree(self._mesh)
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh without faces (or, for points only, points) that have NaN coordinates."""
+        return self._mesh
+
+    @property
+    def can_cast(self) -> bool:
+        """Whether rays can be cast: there are triangles and embree."""
+        return self._tree is not None
+
+    def cast(self, origins: Float32[ndarray, "n 3"], directions: Float32[ndarray, "n 3"]) -> Hits:
+        """First hits of rays; front and back of a triangle are both hit."""
+        assert self._tree is not None
+        found = self._tree[0].run(np.ascontiguousarray(origins), np.ascontiguousarray(directions), output=1)
+        face = found["primID"].astype(np.int32)
+        distance = np.where(face >= 0, found["tfar"], np.inf).astype(np.float32)
+        return Hits(face=face, uv=np.stack([found["u"], found["v"]], axis=1), distance=distance)
+
+    def render(
+        self, camera: Camera, *, cut_z: float | None = None, background: int = 255, supersample: int = 2
+    ) -> UInt8[ndarray, "h w 3"]:
+        """A picture.
+
+        Args:
+            camera: from where.
+            cut_z: height in aligned metres; everything above it is invisible (the camera must look down).
+            background: grey level where nothing is.
+            supersample: rays per pixel and axis, averaged.
+        """
+        if self._tree is None:
+            colors = self._splat(camera, cut_z, background, supersample)
+        else:
+            colors = self._trace(camera, cut_z, background, supersample)
+        height, width = camera.height, camera.width
+        if supersample == 1:
+            return colors.reshape(height, width, 3).round().astype(np.uint8)
+        blocks = colors.reshape(height, supersample, width * supersample * 3)
+        rows = blocks.sum(axis=1).reshape(height, width, supersample, 3)
+        return (rows.sum(axis=2) / supersample**2).round().astype(np.uint8)
+
+    def _trace(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> ndarray:
+        origins, directions = pixel_rays(camera, supersample)
+        if cut_z is not None:
+            # Rays start on the cutting plane: an exact cut that leaves the mesh alone.
+            step = np.maximum((cut_z - origins[:, 2:]) / np.minimum(directions[:, 2:], -1e-6), 0)
+            origins = origins + step * directions
+        hits = self.cast(origins, directions)
+        colors = np.full((len(origins), 3), background, dtype=np.float32)
+        met = np.flatnonzero(hits.face >= 0)
+        colors[met] = self._interpolate(hits.face[met], hits.uv[met])
+        return colors
+
+    def _splat(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> ndarray:
+        width, height = camera.width * supersample, camera.height * supersample
+        large = replace(camera, width=width, height=height, focal=camera.focal * supersample)
+        if len(self._mesh.faces):
+            spacing = SPLAT_SPACING_M
+            face, uv = surface_points(self._mesh, spacing)
+            corners = self._mesh.vertices[self._mesh.faces[face]]
+            xyz = (
+                corners[:, 0]
+                + uv[:, :1] * (corners[:, 1] - corners[:, 0])
+                + uv[:, 1:] * (corners[:, 2] - corners[:, 0])
+            )
+            rgb = self._interpolate(face, uv.astype(np.float32))
+        else:
+            xyz, rgb = self._mesh.vertices.astype(np.float64), self._colors.astype(np.float32)
+            spacing = point_spacing(xyz)
+        if cut_z is not None:
+            below = xyz[:, 2] <= cut_z
+            xyz, rgb = xyz[below], rgb[below]
+        nearest = splat(xyz, large, spacing_m=spacing, width=width, height=height).reshape(-1)
+        colors = np.full((width * height, 3), background, dtype=np.float32)
+        colors[nearest >= 0] = rgb[nearest[nearest >= 0]]
+        return colors
+
+    def _interpolate(self, face: Int32[ndarray, "n"], uv: Float32[ndarray, "n 2"]) -> Float32[ndarray, "n 3"]:
+        corners = self._mesh.faces[face]
+        u, v = uv[:, :1], uv[:, 1:]
+        first, second, third = (self._colors[corners[:, i]] for i in range(3))
+        return (1 - u - v) * first + u * second + v * third
+
+
+def render_mesh(
+    mesh: Mesh, camera: Camera, *, cut_z: float | None = None, background: int = 255, supersample: int = 2
+) -> UInt8[ndarray, "h w 3"]:
+    """One picture of a mesh or of points; see `Renderer.render`. Without colours it is shaded in grey."""
+    return Renderer(mesh).render(camera, cut_z=cut_z, background=background, supersample=supersample)
+
+
+def face_normals(mesh: Mesh) -> Float[ndarray, "f 3"]:
+    """Normals of the triangles; a length is twice the triangle's area."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(np.float64) for i in range(3))
+    return np.cross(b - a, c - a)
+
+
+def grey_colors(mesh: Mesh) -> UInt8[ndarray, "v 3"]:
+    """Shading of a scan without colours: brighter where a surface faces up and where it is high."""
+    z = mesh.vertices[:, 2].astype(np.float64)
+    low, high = np.percentile(z, [1, 99]) if len(z) else (0.0, 1.0)
+    grey = 0.35 + 0.3 * np.clip((z - low) / max(high - low, 1e-6), 0, 1)
+    if len(mesh.faces):
+        normals, weight = np.zeros((len(z), 3)), face_normals(mesh)
+        for corner in range(3):
+            for axis in range(3):
+                normals[:, axis] += np.bincount(mesh.faces[:, corner], weight[:, axis], minlength=len(z))
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        grey += 0.3 * np.abs(normals @ np.array([0.36, 0.48, 0.8]))
+    return np.repeat((255 * np.clip(grey, 0, 1)).astype(np.uint8)[:, None], 3, axis=1)
+
+
+def _without_bad_faces(mesh: Mesh) -> Mesh:
+    finite = np.isfinite(mesh.vertices).all(axis=1)
+    if finite.all():
+        return mesh
+    if len(mesh.faces):
+        # Embree misses silently when a tree holds NaN; the vertices may stay once no face uses them.
+        return replace(
+            mesh,
+            vertices=np.where(finite[:, None], mesh.vertices, np.float32(0)),
+            faces=mesh.faces[finite[mesh.faces].all(axis=1)],
+        )
+    return replace(
+        mesh,
+        vertices=mesh.vertices[finite],
+        colors=None if mesh.colors is None else mesh.colors[finite],
+        normals=None if mesh.normals is None else mesh.normals[finite],
+    )
+
+
+def _build_tree(mesh: Mesh) -> tuple[Any, Any] | None:
+    if not len(mesh.faces):
+        return None
+    try:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+    except ImportError:
+        return None  # there is no wheel for some machines: triangles are splatted instead
+    scene = EmbreeScene()
+    # The scene does not keep its geometry alive.
+    return scene, TriangleMesh(scene, np.ascontiguousarray(mesh.vertices), np.ascontiguousarray(mesh.faces))
