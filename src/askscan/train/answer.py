@@ -1,0 +1,225 @@
+"""Question answering (ScanQA, Azuma et al., CVPR 2022), and the baseline that never sees the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from askscan.data.annotations import answer_counts, read_questions
+from askscan.data.bank import SceneBank
+from askscan.data.folder import DataFolder
+from askscan.data.questions import EpochSampler, QuestionBank
+from askscan.errors import ConfigError, DataError
+from askscan.losses.answering import AnswerTerms, answer_loss, text_answer_loss
+from askscan.losses.detection import DetectionTerms, detection_loss
+from askscan.models.scan_qa import QuestionOnly, ScanQA
+from askscan.records import Question
+from askscan.train.checkpoint import RunFolder, write_json
+from askscan.train.config import AnswerConfig
+from askscan.train.devices import Devices, launch
+from askscan.train.embeddings import EmbeddingCache
+from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
+from askscan.train.stage import (
+    Say,
+    Session,
+    build,
+    describe,
+    find_init,
+    finished_result,
+    initialise,
+    load_scenes,
+    open_run,
+    run_task,
+)
+
+if TYPE_CHECKING:
+    from askscan.models.teacher import Teacher
+
+_TOP = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedScenes:
+    """Scenes and the questions about them, on the device."""
+
+    bank: SceneBank
+    questions: QuestionBank
+
+
+class AnswerTask:
+    """All losses of question answering; exact match among the answerable validation questions."""
+
+    def __init__(
+        self, config: AnswerConfig, module: ScanQA | QuestionOnly, train: AskedScenes, val: AskedScenes | None
+    ) -> None:
+        self.config, self.module, self.train, self.val = config, module, train, val
+        loop = config.loop
+        self.sampler = EpochSampler(
+            scene=train.questions.scene,
+            scenes_per_step=loop.scenes_per_step,
+            texts_per_scene=loop.texts_per_scene,
+            seed=loop.seed,
+        )
+        records = (AnswerTerms,) if config.question_only else (DetectionTerms, AnswerTerms)
+        self.term_names: Sequence[str] = tuple(field.name for record in records for field in fields(record))
+        self.score_names: Sequence[str] = ()
+        self.best_score: str | None = None
+        if val is not None:
+            self.score_names = ("EM@1 answerable", "EM@10 answerable")
+            self.best_score = "EM@10 answerable"
+
+    def losses(self, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Detection and answer losses of a batch."""
+        bank, questions, weights = self.train.bank, self.train.questions, self.config.weights
+        tokens = questions.tokens(inputs.text)
+        if isinstance(self.module, QuestionOnly):
+            with inputs.autocast():
+                guess = self.module(tokens)
+            boxes = bank.boxes_of(inputs.scene)
+            answers = text_answer_loss(guess, questions.targets(inputs.text, inputs.mask, boxes))
+            return weights.total(None, answers), _named(answers)
+        sample = bank.sample(
+            inputs.scene,
+            self.config.inputs,
+            inputs.generator,
+            augment=self.config.augment,
+            must_keep=questions.referred(inputs.text, inputs.mask, bank.num_slots),
+            may_flip=questions.may_flip(inputs.text, inputs.mask),
+            share=inputs.share,
+        )
+        with inputs.autocast():
+            output = self.module(sample.batch.points, tokens)
+        detection = detection_loss(output.detector, sample.batch.boxes, sample.batch.votes)
+        answers = answer_loss(output, questions.targets(inputs.text, inputs.mask, sample.batch.boxes))
+        return weights.total(detection, answers), {**_named(detection), **_named(answers)}
+
+    def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
+        """Share of the answerable questions whose top answer, or any of the top ten, is one of theirs, x100."""
+        assert self.val is not None
+        hits = exact_matches(self.module, self.val, self.config, share, autocast)
+        if share[1] > 1:
+            torch.distributed.all_reduce(hits)
+        top, top_ten, count = hits.tolist()
+        return dict(zip(self.score_names, (100 * top / count, 100 * top_ten / count), strict=True))
+
+
+@torch.no_grad()
+def exact_matches(
+    module: ScanQA | QuestionOnly, asked: AskedScenes, config: AnswerConfig, share: tuple[int, int], autocast: Autocast
+) -> Tensor:
+    """(hits at 1, hits at 10, questions) over this process's part of the questions."""
+    bank, questions, device = asked.bank, asked.questions, asked.bank.xyz.device
+    sampler = EpochSampler(
+        scene=questions.scene,
+        scenes_per_step=config.loop.scenes_per_step,
+        texts_per_scene=max(8, config.loop.texts_per_scene),
+        shuffle=False,
+    )
+    steps = sampler.epoch(0).to(device)
+    total = torch.zeros(3, dtype=torch.float64, device=device)
+    for row in range(share[0], len(steps), share[1]):
+        scene, text, mask = steps.scene[row], steps.text[row], steps.mask[row]
+        tokens = questions.tokens(text)
+        with autocast():
+            if isinstance(module, QuestionOnly):
+                logits = module(tokens).answer_logits
+            else:
+                sample = bank.sample(scene, config.inputs, torch.Generator(device).manual_seed(row))
+                logits = module(sample.batch.points, tokens).answer_logits
+        truth = questions.targets(text, mask, bank.boxes_of(scene)).answers > 0
+        top = logits.topk(min(_TOP, logits.shape[-1]), dim=-1).indices
+        right = truth.gather(2, top) & mask[..., None]
+        total += torch.stack([right[..., 0].sum(), right.any(-1).sum(), mask.sum()])
+    return total
+
+
+def train_answers(
+    data: DataFolder,
+    out: Path,
+    config: AnswerConfig,
+    *,
+    teacher: Teacher,
+    init: Path | None = None,
+    devices: Devices | None = None,
+    force: bool = False,
+    say: Say = print,
+    on_progress: OnProgress | None = None,
+) -> RunResult:
+    """Train question answering on a data folder, or go on where an earlier call stopped.
+
+    Questions whose answers are all outside the vocabulary (validation only), or that have none, are left out.
+
+    Args:
+        data: Prepared scenes and ScanQA's questions; without a val file the last model is kept.
+        out: The run folder.
+        config: Everything that decides the run.
+        teacher: The frozen teacher; its token features are cached in `data`.
+        init: A run folder or checkpoint to start from.
+        devices: Where to compute; default: one device.
+        force: Replace another run in `out`.
+        say: Gets one sentence at a time for the user.
+        on_progress: Gets (done, total) of the embeddings, then of the steps.
+
+    Raises:
+        ConfigError: The folder is used by another run, or a loss was not finite.
+        DataError: Something is missing in the data folder, or a disk is full.
+        WeightsError: `init` does not fit, or the checkpoint is damaged.
+    """
+    devices = devices or Devices()
+    fabric = launch(devices, config.loop.precision)
+    session = Session(
+        data=data, folder=RunFolder(Path(out)), fabric=fabric, devices=devices, say=say, on_progress=on_progress
+    )
+    if config.question_only and init is not None:
+        raise ConfigError(f"{init}: the question-only baseline has no scene encoder to start from; leave --init out.")
+    found = None if config.question_only else find_init(init, data)
+    splits = _answerable(data)
+    counts = answer_counts(splits["train"])
+    config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
+    status = open_run(session, describe("answers", config, teacher, found, list(splits.values())), force=force)
+    if status == "finished":
+        return finished_result(session)
+    if fabric.is_global_zero:
+        write_json(session.folder.answers, counts)
+    asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
+    module: ScanQA | QuestionOnly
+    if config.question_only:
+        module = build(QuestionOnly, config.model, config.loop.seed)
+    else:
+        module = build(ScanQA, config.model, config.loop.seed)
+        initialise(session, module, found, given=init is not None)
+    return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
+
+
+def _answerable(data: DataFolder) -> dict[str, list[Question]]:
+    """Questions of train, and of val where there is one, that have an answer of the training split."""
+    train = [question for question in read_questions(data, "train") if question.answers]
+    if not train:
+        raise DataError(f"{data.scanqa('train')}: has no questions with answers to train on.")
+    splits = {"train": train}
+    if data.scanqa("val").is_file():
+        known = answer_counts(train).keys()
+        val = [question for question in read_questions(data, "val") if known & set(question.answers)]
+        if val:
+            splits["val"] = val
+    return splits
+
+
+def _asked(
+    session: Session, split: str, questions: Sequence[Question], counts: Mapping[str, int], teacher: Teacher
+) -> AskedScenes:
+    cache = EmbeddingCache(session.data.root / "prepared" / "embeddings", teacher, session.on_progress)
+    bank = load_scenes(session.data, [question.scene_id for question in questions], session.fabric.device)
+    for note in bank.notes:
+        session.tell(f"{split}: {note}")
+    tokens = session.first(lambda: cache.tokens([question.text for question in questions]))
+    return AskedScenes(bank=bank, questions=QuestionBank.from_questions(questions, tokens, counts, bank))
+
+
+def _named(terms: DetectionTerms | AnswerTerms) -> dict[str, Tensor]:
+    return {field.name: getattr(terms, field.name) for field in fields(terms)}

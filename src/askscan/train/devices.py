@@ -1,0 +1,62 @@
+"""Where a training computes: one device, or several processes on one or more hosts, through lightning-fabric."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from askscan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """How a training is spread; none of it changes what is computed."""
+
+    accelerator: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    num_devices: int = 1
+    """Processes per host, one GPU each."""
+    num_nodes: int = 1
+    """Hosts; start one process per GPU with torchrun."""
+    cuda_graph: bool = True
+    """Run a step as one CUDA graph where there is a single GPU."""
+
+
+def launch(devices: Devices, precision: Literal["32-true", "bf16-mixed"]) -> Fabric:
+    """Start the processes (or join those that torchrun started) and set up their group.
+
+    Raises:
+        ConfigError: There are not as many devices.
+    """
+    from lightning_fabric import Fabric
+
+    cuda = torch.cuda.is_available() and devices.accelerator != "cpu"
+    if devices.accelerator == "cuda" and not cuda:
+        raise ConfigError("no CUDA device was found; use the accelerator `cpu` or `auto`.")
+    several = devices.num_devices * devices.num_nodes > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    try:
+        fabric = Fabric(
+            accelerator="cuda" if cuda else "cpu",
+            devices=devices.num_devices,
+            num_nodes=devices.num_nodes,
+            strategy="ddp" if several else "auto",
+            precision=precision if cuda else "32-true",
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{devices.num_devices} devices on {devices.num_nodes} hosts: {reason}") from error
+    return fabric
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed that depends on all numbers, and on nothing that happened before."""
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1

@@ -1,0 +1,215 @@
+"""CLIP-guided pre-training (Parelli et al., CVPRW 2023): scenes drawn to their sentences and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from askscan.data.annotations import read_descriptions
+from askscan.data.bank import SceneBank
+from askscan.data.folder import DataFolder
+from askscan.data.questions import EpochSampler, depends_on_viewpoint, scene_rows
+from askscan.errors import DataError
+from askscan.losses.alignment import AlignmentTerms, contrastive_alignment, cosine_alignment
+from askscan.losses.detection import DetectionTerms, detection_loss
+from askscan.metrics.retrieval import cosine_similarity, recall_at
+from askscan.models.pretrainer import Pretrainer
+from askscan.records import Description
+from askscan.train.checkpoint import RunFolder
+from askscan.train.config import PretrainConfig
+from askscan.train.devices import Devices, launch
+from askscan.train.embeddings import EmbeddingCache
+from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
+from askscan.train.stage import (
+    Say,
+    Session,
+    build,
+    describe,
+    find_init,
+    finished_result,
+    initialise,
+    load_scenes,
+    open_run,
+    run_task,
+)
+
+if TYPE_CHECKING:
+    from askscan.models.teacher import Teacher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedScenes:
+    """Scenes with the teacher's embeddings of their sentences and pictures."""
+
+    bank: SceneBank
+    scene: Int[ndarray, "q"]
+    """Row of each sentence's scene."""
+    sentences: Float[Tensor, "q d"]
+    pictures: Float[Tensor, "s d"] | None
+    """None: not used."""
+    fixed_viewpoint: Bool[Tensor, "q"]
+    """Sentences whose scene may not be mirrored."""
+
+
+class PretrainTask:
+    """Detection and alignment losses of pre-training; retrieval among the validation scenes."""
+
+    best_score: str | None = None
+
+    def __init__(self, config: PretrainConfig, module: Pretrainer, train: GuidedScenes, val: GuidedScenes | None):
+        self.config, self.module, self.train, self.val = config, module, train, val
+        loop = config.loop
+        self.sampler = EpochSampler(
+            scene=train.scene,
+            scenes_per_step=loop.scenes_per_step,
+            texts_per_scene=loop.texts_per_scene,
+            seed=loop.seed,
+        )
+        self.term_names: Sequence[str] = tuple(
+            field.name for field in (*fields(DetectionTerms), *fields(AlignmentTerms))
+        )
+        self.score_names: Sequence[str] = ()
+        if val is not None:
+            self.score_names = ["R@10 sentence"] + ["R@10 picture"] * (val.pictures is not None)
+
+    def losses(self, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Detection and alignment of a batch."""
+        train, config = self.train, self.config
+        flip = ~(train.fixed_viewpoint[inputs.text] & inputs.mask).any(1)
+        sample = train.bank.sample(
+            inputs.scene, config.inputs, inputs.generator, augment=config.augment, may_flip=flip, share=inputs.share
+        )
+        with inputs.autocast():
+            output = self.module(sample.batch.points)
+        detection = detection_loss(output.detector, sample.batch.boxes, sample.batch.votes)
+        texts = train.sentences[inputs.text]
+        if train.pictures is None:
+            images, image_mask = texts[:, :1], torch.zeros_like(inputs.mask[:, :1])
+        else:
+            images, image_mask = train.pictures[inputs.scene][:, None], torch.ones_like(inputs.mask[:, :1])
+        if output.log_temperature is None:
+            alignment = cosine_alignment(output.scene_embedding, texts, inputs.mask, images, image_mask)
+        else:
+            alignment = contrastive_alignment(
+                output.scene_embedding,
+                texts,
+                inputs.mask,
+                images,
+                image_mask,
+                scene_index=inputs.scene,
+                log_temperature=output.log_temperature,
+            )
+        return config.weights.total(detection, alignment), {**_named(detection), **_named(alignment)}
+
+    def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
+        """Recall of each scene's own sentence (its first) and picture among those of all validation scenes."""
+        val = self.val
+        assert val is not None
+        scenes = embed_scenes(self.module, val.bank, self.config, autocast)
+        own = torch.arange(len(val.bank), device=scenes.device)
+        first = torch.from_numpy(np.unique(val.scene, return_index=True)[1]).to(scenes.device)
+        figures = [recall_at(cosine_similarity(scenes, val.sentences[first]), own, (10,))["R@10"]]
+        if val.pictures is not None:
+            figures.append(recall_at(cosine_similarity(scenes, val.pictures), own, (10,))["R@10"])
+        return dict(zip(self.score_names, figures, strict=True))
+
+
+@torch.no_grad()
+def embed_scenes(
+    module: Pretrainer, bank: SceneBank, config: PretrainConfig, autocast: Autocast
+) -> Float[Tensor, "s d"]:
+    """Embeddings of all scenes of a bank, from points sampled by a fixed seed."""
+    size = config.loop.scenes_per_step
+    parts = []
+    for start in range(0, len(bank), size):
+        rows = torch.arange(start, start + size, device=bank.xyz.device).clamp(max=len(bank) - 1)
+        generator = torch.Generator(bank.xyz.device).manual_seed(start)
+        with autocast():
+            parts.append(module(bank.sample(rows, config.inputs, generator).batch.points).scene_embedding)
+    return torch.cat(parts)[: len(bank)]
+
+
+def pretrain(
+    data: DataFolder,
+    out: Path,
+    config: PretrainConfig,
+    *,
+    teacher: Teacher,
+    init: Path | None = None,
+    devices: Devices | None = None,
+    force: bool = False,
+    say: Say = print,
+    on_progress: OnProgress | None = None,
+) -> RunResult:
+    """Pre-train on a data folder's scenes, sentences and pictures, or go on where an earlier call stopped.
+
+    Args:
+        data: Prepared scenes, ScanRefer's sentences, top-down pictures (unless their weight is 0).
+        out: The run folder.
+        config: Everything that decides the run.
+        teacher: The frozen teacher; its embeddings are cached in `data`.
+        init: A run folder or checkpoint to start from.
+        devices: Where to compute; default: one device.
+        force: Replace another run in `out`.
+        say: Gets one sentence at a time for the user.
+        on_progress: Gets (done, total) of the embeddings, then of the steps.
+
+    Raises:
+        ConfigError: The folder is used by another run, or a loss was not finite.
+        DataError: Something is missing in the data folder, or a disk is full.
+        WeightsError: `init` does not fit, or the checkpoint is damaged.
+    """
+    devices = devices or Devices()
+    fabric = launch(devices, config.loop.precision)
+    session = Session(
+        data=data, folder=RunFolder(Path(out)), fabric=fabric, devices=devices, say=say, on_progress=on_progress
+    )
+    found = find_init(init, data)
+    config = replace(config, model=replace(config.model, embedding_width=teacher.embed_width))
+    splits = {"train": read_descriptions(data, "train")}
+    if data.scanrefer("val").is_file():
+        splits["val"] = read_descriptions(data, "val")
+    if not splits["train"]:
+        raise DataError(f"{data.scanrefer('train')}: has no sentences to train on.")
+    status = open_run(session, describe("pretrain", config, teacher, found, list(splits.values())), force=force)
+    if status == "finished":
+        return finished_result(session)
+    guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}
+    module = build(Pretrainer, config.model, config.loop.seed)
+    initialise(session, module, found, given=init is not None)
+    return run_task(session, PretrainTask(config, module, guided["train"], guided.get("val")), config, status)
+
+
+def _guided(
+    session: Session, split: str, texts: Sequence[Description], teacher: Teacher, config: PretrainConfig
+) -> GuidedScenes:
+    """Scenes of a split on the device, with embeddings of their sentences and pictures."""
+    data, device = session.data, session.fabric.device
+    cache = EmbeddingCache(data.root / "prepared" / "embeddings", teacher, session.on_progress)
+    bank = load_scenes(data, [text.scene_id for text in texts], device)
+    for note in bank.notes:
+        session.tell(f"{split}: {note}")
+    sentences = session.first(lambda: cache.sentences([text.text for text in texts]))
+    pictures = None
+    if config.weights.alignment.image > 0:
+        paths = [data.picture(scene_id, split) for scene_id in bank.scene_ids]
+        pictures = torch.from_numpy(session.first(lambda: cache.pictures(paths))).to(device)
+    return GuidedScenes(
+        bank=bank,
+        scene=scene_rows([text.scene_id for text in texts], bank),
+        sentences=torch.from_numpy(sentences).to(device),
+        pictures=pictures,
+        fixed_viewpoint=torch.tensor([depends_on_viewpoint(text.text) for text in texts]).to(device),
+    )
+
+
+def _named(terms: DetectionTerms | AlignmentTerms) -> dict[str, Tensor]:
+    return {field.name: getattr(terms, field.name) for field in fields(terms)}

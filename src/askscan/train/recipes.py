@@ -1,0 +1,160 @@
+"""Named configurations of both trainings.
+
+`paper` has the published hyper-parameters (Parelli et al., CVPRW 2023; ScanQA, Azuma et al., CVPR 2022), `paper-fast`
+has the same epochs and rates with several texts per scene and step. `rooms` and `tiny` are made for use: colour, proposal
+positions, and an attention that skips proposals that are no objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from askscan.data.augment import AugmentConfig
+from askscan.data.bank import InputConfig
+from askscan.errors import ConfigError
+from askscan.losses.alignment import AlignmentWeights, PretrainWeights
+from askscan.models.fusion import FusionConfig
+from askscan.models.pointnet2 import BackboneConfig
+from askscan.models.pretrainer import PretrainerConfig
+from askscan.models.scan_qa import ScanQAConfig
+from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
+from askscan.models.votenet import DetectorConfig
+from askscan.train.config import AnswerConfig, LoopConfig, PretrainConfig
+from askscan.train.optim import OptimConfig
+
+Stage = TypeVar("Stage", PretrainConfig, AnswerConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Both trainings of a recipe."""
+
+    pretrain: PretrainConfig
+    answers: AnswerConfig
+
+
+def paper() -> Recipe:
+    """The published hyper-parameters: positions alone, 16 scenes with one text each a step."""
+    pretrain = PretrainConfig(optim=OptimConfig(learning_rate=1e-4, weight_decay=1e-5, decay_epochs=(100, 200)))
+    answers = AnswerConfig(
+        optim=OptimConfig(learning_rate=5e-4, weight_decay=1e-5, decay_epochs=(15, 23), clip_norm=1.0),
+    )
+    return Recipe(pretrain=pretrain, answers=answers)
+
+
+def paper_fast() -> Recipe:
+    """`paper` with 8 texts per scene and step (each text once an epoch) and bf16 arithmetic."""
+
+    def faster(stage: Stage) -> Stage:
+        loop = replace(
+            stage.loop,
+            texts_per_scene=8,
+            precision="bf16-mixed",
+            evaluate_every=500,
+            checkpoint_every=500,
+            log_every=25,
+        )
+        return replace(stage, loop=loop)
+
+    recipe = paper()
+    return Recipe(pretrain=faster(recipe.pretrain), answers=faster(recipe.answers))
+
+
+def rooms() -> Recipe:
+    """A good model of generated rooms in about a minute and a half on one H200."""
+    scene = SceneModelConfig(
+        detector=DetectorConfig(backbone=BackboneConfig(color=True)), encoder=SceneEncoderConfig(positions=True)
+    )
+    inputs = InputConfig(num_points=20_000, color=True)
+    augment = AugmentConfig(crop=False, quarter_turns=True, rotation_deg=3.0)
+    loop = LoopConfig(
+        num_steps=1800,
+        texts_per_scene=8,
+        precision="bf16-mixed",
+        norm_momentum=0.1,
+        norm_decay=1.0,
+        log_every=25,
+        evaluate_every=900,
+        checkpoint_every=900,
+    )
+    optim = OptimConfig(
+        learning_rate=1e-3, weight_decay=0.01, decoupled=True, clip_norm=5.0, schedule="cosine", warmup_steps=100
+    )
+    return Recipe(
+        pretrain=PretrainConfig(
+            model=PretrainerConfig(scene=scene, contrastive=True),
+            inputs=inputs,
+            augment=augment,
+            weights=PretrainWeights(alignment=AlignmentWeights(objective="contrastive"), alignment_share=0.2),
+            optim=optim,
+            loop=loop,
+        ),
+        answers=AnswerConfig(
+            model=ScanQAConfig(num_answers=1, scene=scene, fusion=FusionConfig(object_mask=True)),
+            inputs=inputs,
+            augment=augment,
+            optim=optim,
+            loop=replace(loop, num_steps=2800, evaluate_every=700, checkpoint_every=700),
+        ),
+    )
+
+
+def tiny() -> Recipe:
+    """The demo's: a small network that two CPU cores train in a few minutes."""
+    backbone = BackboneConfig(
+        color=True,
+        num_centers=(512, 256, 128, 64),
+        num_neighbors=(24, 16, 16, 16),
+        sa_channels=((32, 32, 64), (64, 64, 128), (64, 64, 128), (64, 64, 128)),
+        fp_channels=((128, 128), (128, 128)),
+    )
+    scene = SceneModelConfig(
+        detector=DetectorConfig(backbone=backbone, num_proposals=48, proposal_channels=(64, 64, 64)),
+        encoder=SceneEncoderConfig(width=128, num_heads=4, feedforward=256, positions=True),
+    )
+    base = rooms()
+    loop = replace(
+        base.pretrain.loop,
+        num_steps=250,
+        scenes_per_step=4,
+        precision="32-true",
+        log_every=10,
+        evaluate_every=250,
+        checkpoint_every=125,
+    )
+    inputs = InputConfig(num_points=8192, color=True)
+    optim = replace(base.pretrain.optim, learning_rate=2e-3, warmup_steps=20)
+    return Recipe(
+        pretrain=replace(
+            base.pretrain,
+            model=PretrainerConfig(scene=scene, contrastive=True),
+            inputs=inputs,
+            optim=optim,
+            loop=loop,
+        ),
+        answers=replace(
+            base.answers,
+            model=ScanQAConfig(
+                num_answers=1, scene=scene, fusion=FusionConfig(num_heads=4, feedforward=256, object_mask=True)
+            ),
+            inputs=inputs,
+            optim=optim,
+            loop=replace(loop, num_steps=500),
+        ),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"paper": paper, "paper-fast": paper_fast, "rooms": rooms, "tiny": tiny}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}.")
+    return RECIPES[name]()

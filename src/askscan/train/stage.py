@@ -1,0 +1,169 @@
+"""What both stages do before their first step: claim the run folder, load scenes, start from given weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from askscan import __version__
+from askscan.data.bank import SceneBank
+from askscan.data.folder import DataFolder
+from askscan.data.prepared import load_prepared
+from askscan.errors import DataError, UserError, WeightsError
+from askscan.models.pretrainer import Pretrainer
+from askscan.models.scan_qa import ScanQA
+from askscan.models.weights import load_into, read_checkpoint
+from askscan.plain import to_plain
+from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
+from askscan.train.config import AnswerConfig, PretrainConfig
+from askscan.train.devices import Devices, seed_of
+from askscan.train.journal import log_line
+from askscan.train.loop import OnProgress, RunResult, Task, Trainer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from askscan.models.teacher import Teacher
+
+Config = TypeVar("Config")
+Module = TypeVar("Module", bound=nn.Module)
+Say = Callable[[str], None]
+DEPTH_CONTRAST = Path("checkpoints") / "checkpoint-ep150.pth.tar"
+"""Where users of the published code keep DepthContrast's weights, in the working folder or the data folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One call of a training: where it reads and writes, and whom it tells."""
+
+    data: DataFolder
+    folder: RunFolder
+    fabric: Fabric
+    devices: Devices
+    say: Say
+    on_progress: OnProgress | None
+
+    def tell(self, text: str) -> None:
+        """To the user and the log, once."""
+        if self.fabric.is_global_zero:
+            self.say(text)
+            log_line(self.folder.log, text)
+
+    def first(self, compute: Callable[[], Any]) -> Any:
+        """The value that the first process computes and keeps on disk; the others then find it there."""
+        if self.fabric.is_global_zero:
+            compute()
+        self.fabric.barrier()
+        return compute()
+
+
+def open_run(session: Session, description: dict[str, Any], *, force: bool) -> RunStatus:
+    """`RunFolder.open` by the first process; all processes get the outcome or the error."""
+    outcome: RunStatus | UserError = "new"
+    if session.fabric.is_global_zero:
+        try:
+            outcome = session.folder.open(description, force=force)
+        except UserError as error:
+            outcome = error
+    outcome = session.fabric.broadcast(outcome)
+    if isinstance(outcome, UserError):
+        raise outcome
+    return outcome
+
+
+def describe(
+    stage: str, config: PretrainConfig | AnswerConfig, teacher: Teacher, init: Path | None, texts: Sequence[object]
+) -> dict[str, Any]:
+    """What config.yaml holds: everything that decides the run. No paths: the folder can be moved."""
+    return {
+        "version": __version__,
+        "stage": stage,
+        "teacher": teacher.identity,
+        "teacher_name": teacher.name,
+        "init": None if init is None else _content_hash(init),
+        "data": hashlib.blake2b(repr(texts).encode(), digest_size=8).hexdigest(),
+        "config": to_plain(config),
+    }
+
+
+def find_init(init: Path | None, data: DataFolder) -> Path | None:
+    """The weights to start from: the given ones, or DepthContrast's where users of the published code keep them."""
+    if init is not None:
+        return Path(init)
+    places = (Path.cwd() / DEPTH_CONTRAST, data.root / DEPTH_CONTRAST)
+    return next((path for path in places if path.is_file()), None)
+
+
+def build(cls: Callable[[Config], Module], config: Config, seed: int) -> Module:
+    """A network whose first weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, -1))
+        return cls(config)
+
+
+def initialise(session: Session, module: Pretrainer | ScanQA, init: Path | None, *, given: bool) -> None:
+    """Fill a network from a checkpoint and say how much of it; one that was only found may not fit.
+
+    Raises:
+        WeightsError: The file that was asked for does not fit.
+    """
+    if init is None:
+        return
+    try:
+        session.tell(f"{init}: {load_into(module, read_checkpoint(init))}")
+    except WeightsError as error:
+        if given:
+            raise
+        session.tell(f"{init}: found, but not used ({error})")
+
+
+def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device) -> SceneBank:
+    """The prepared scenes of some texts, packed on a device.
+
+    Raises:
+        DataError: One is not prepared.
+    """
+    distinct = sorted(set(scene_ids))
+    missing = [scene_id for scene_id in distinct if not data.prepared(scene_id).is_file()]
+    if missing:
+        raise DataError(
+            f"{data.prepared(missing[0])}: {len(missing)} of {len(distinct)} scenes are not prepared; "
+            "run `askscan prepare` first."
+        )
+    return SceneBank.from_scenes([load_prepared(data.prepared(scene_id)) for scene_id in distinct], device)
+
+
+def run_task(session: Session, task: Task, config: PretrainConfig | AnswerConfig, status: RunStatus) -> RunResult:
+    """Train, or go on."""
+    trainer = Trainer(
+        task, config.loop, config.optim, session.folder, session.fabric, session.devices, session.on_progress
+    )
+    return trainer.run(resume=status == "unfinished")
+
+
+def finished_result(session: Session) -> RunResult:
+    """The result of a run that an earlier call finished."""
+    progress = read_progress(session.folder.state)
+    session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
+    return RunResult(
+        folder=session.folder.path,
+        num_steps=progress.step,
+        best_step=progress.best_step,
+        best_score=progress.best_score,
+        resumed_at=progress.step,
+    )
+
+
+def _content_hash(path: Path) -> str:
+    file = path / "model.safetensors" if path.is_dir() else path
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise WeightsError(f"{file}: cannot be read ({error.strerror}); give a run folder or a checkpoint.") from error
