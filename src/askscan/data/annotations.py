@@ -127,7 +127,8 @@ def _situated(entry: Fields, annotation: Fields, question_id: str) -> Question:
     entry.texts("alternative_situation")
     scene_id = _scene_id(entry)
     if annotation.text("scene_id") != scene_id:
-        raise annotation.fault("scene_id", f"{scene_id}, as its question has", annotation.text("scene_id"))
+        about = f"{annotation.path}: {annotation.place} is about {annotation.text('scene_id')!r}"
+        raise DataError(f"{entry.path}: {entry.place} is about {scene_id!r}, {about}; download both again")
     answers = _entries(annotation.path, annotation.items("answers"))
     position = annotation.inner("position")
     return Question(

@@ -1,0 +1,117 @@
+"""Prepared scenes on disk: one safetensors file each, with what it was made from, so that a stale file is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from askscan.errors import DataError
+from askscan.files import replacing
+from askscan.records import PreparedScene
+from askscan.shapes import NUM_CLASSES
+
+FORMAT = "askscan scene 1"
+"""Changes whenever the content or its meaning changes; files of another format are prepared again."""
+
+_ROWS = {"xyz": "n", "rgb": "n", "normals": "n", "instance": "n", "boxes": "o", "box_class": "o", "object_id": "o"}
+_COLUMNS = {"xyz": 3, "rgb": 3, "normals": 3, "boxes": 6}
+_DTYPES = {"xyz": "float32", "rgb": "uint8", "normals": "int8", "boxes": "float32"}
+_OPTIONAL = ("rgb", "normals")
+
+
+def save_prepared(path: Path, scene: PreparedScene, *, identity: str = "", notes: tuple[str, ...] = ()) -> None:
+    """Write a scene.
+
+    Args:
+        path: Where to; replaced as a whole.
+        scene: What to write.
+        identity: Names the sources and options that the scene was made from.
+        notes: What was found or assumed in making it.
+
+    Raises:
+        DataError: the place cannot be written to.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: getattr(scene, name) for name in _ROWS}
+    tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    about = {
+        "scene_id": scene.scene_id,
+        "scene_type": scene.scene_type,
+        "identity": identity,
+        "notes": "\n".join(notes),
+    }
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, {"format": FORMAT, **about}))
+
+
+def load_prepared(path: Path) -> PreparedScene:
+    """Read and verify a scene.
+
+    Raises:
+        DataError: the file is missing, damaged, of another format, or its parts contradict one another.
+    """
+    about, tensors = _read(path, with_tensors=True)
+    wrong = _fault(tensors)
+    if wrong:
+        raise _damaged(path, wrong)
+    arrays = {name: tensors.get(name) for name in _ROWS}
+    return PreparedScene(scene_id=about["scene_id"], scene_type=about["scene_type"], **arrays)  # type: ignore[arg-type]
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """scene_id, scene_type, identity and notes (one a line) of a prepared file; its length is verified.
+
+    Raises:
+        DataError: the file is missing, damaged or of another format.
+    """
+    return _read(path, with_tensors=False)[0]
+
+
+def _damaged(path: Path, what: object) -> DataError:
+    return DataError(f"{path}: not a prepared scene ({what}); delete it and run `askscan prepare` again")
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, ndarray]]:
+    from safetensors import safe_open
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; run `askscan prepare` on the data folder")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
+    except Exception as error:  # safetensors lets several kinds of errors through on damaged files
+        raise _damaged(path, error) from error
+    missing = {"format", "scene_id", "scene_type", "identity", "notes"} - about.keys()
+    if missing or about["format"] != FORMAT:
+        raise _damaged(path, f"expected format `{FORMAT}`, got `{about.get('format', 'none')[:40]}`")
+    return about, tensors
+
+
+def _fault(tensors: dict[str, ndarray]) -> str:
+    """What is wrong with the arrays of a file; empty where nothing is."""
+    counts: dict[str, int] = {}
+    for name, rows in _ROWS.items():
+        if name not in tensors:
+            if name in _OPTIONAL:
+                continue
+            return f"no `{name}`"
+        array = tensors[name]
+        shape = (
+            counts.setdefault(rows, len(array) if array.ndim else -1),
+            *((_COLUMNS[name],) if name in _COLUMNS else ()),
+        )
+        if array.shape != shape or array.dtype != _DTYPES.get(name, "int32"):
+            return f"`{name}` is {array.dtype} {array.shape}"
+    if not np.isfinite(tensors["xyz"]).all() or not np.isfinite(tensors["boxes"]).all():
+        return "coordinates that are not finite"
+    if not _within(tensors["instance"], counts["o"] + 1) or not _within(tensors["box_class"], NUM_CLASSES):
+        return "an object or class number out of range"
+    return ""
+
+
+def _within(values: ndarray, end: int) -> bool:
+    return not len(values) or (values.min() >= 0 and values.max() < end)
