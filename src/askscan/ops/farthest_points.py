@@ -24,7 +24,9 @@ def farthest_points(xyz: Float32[Tensor, "b n 3"], num: int) -> Int64[Tensor, "b
         ValueError: clouds without points, or a negative `num`.
     """
     if xyz.shape[1] == 0 or num < 0:
-        raise ValueError(f"farthest_points: expected clouds with points and num >= 0, got {tuple(xyz.shape)}, num {num}")
+        raise ValueError(
+            f"farthest_points: expected clouds with points and num >= 0, got {tuple(xyz.shape)}, num {num}"
+        )
     return _farthest_points(xyz, num)
 
 

@@ -29,7 +29,9 @@ def _(features, index):  # type: ignore[no-untyped-def]
     return features.new_empty(*index.shape, features.shape[2])
 
 
-@torch.library.custom_op("askscan::group_backward", mutates_args=(), schema="(Tensor grad, Tensor index, int n) -> Tensor")
+@torch.library.custom_op(
+    "askscan::group_backward", mutates_args=(), schema="(Tensor grad, Tensor index, int n) -> Tensor"
+)
 def _group_backward(grad, index, n):  # type: ignore[no-untyped-def]
     return implementation("group_backward", grad.device, grad.dtype)(grad, index, n)
 

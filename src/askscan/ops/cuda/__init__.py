@@ -1,1 +1,1 @@
-"""The point operations on NVIDIA GPUs (Ampere and newer): CUDA C++ compiled at run time through NVRTC."""
+"""The point operations on NVIDIA GPUs (Ampere and newer): CUDA C++ through NVRTC, and Triton."""

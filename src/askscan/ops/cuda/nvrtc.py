@@ -101,7 +101,8 @@ def _compile(file: str, defines: Mapping[str, object], capability: tuple[int, in
     arch, binary = _target(capability)
     text = source(file).encode()
     _check_nvrtc(
-        nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, f"{file}.cu".encode(), 0, None, None), "creating a program"
+        nvrtc.nvrtcCreateProgram(ctypes.byref(program), text, f"{file}.cu".encode(), 0, None, None),
+        "creating a program",
     )
     # No fused multiply-add: squared distances round the same way on every device.
     options = [f"--gpu-architecture={arch}", "--std=c++17", "--fmad=false"]
@@ -110,7 +111,9 @@ def _compile(file: str, defines: Mapping[str, object], capability: tuple[int, in
     try:
         code = nvrtc.nvrtcCompileProgram(program, len(options), array)
         if code:
-            _check_nvrtc(code, f"compiling {file}.cu with {dict(defines)}", "\n" + _fetch(program, "ProgramLog").decode())
+            _check_nvrtc(
+                code, f"compiling {file}.cu with {dict(defines)}", "\n" + _fetch(program, "ProgramLog").decode()
+            )
         return _fetch(program, "CUBIN" if binary else "PTX")
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
@@ -174,9 +177,7 @@ def launch(
                 function = _kernels[key] = _load(file, name, defines, device, shared)
         values = [_packed(arg) for arg in args]
         pointers = (ctypes.c_void_p * len(values))(*[ctypes.cast(ctypes.byref(v), ctypes.c_void_p) for v in values])
-        code = _driver().cuLaunchKernel(
-            function, *grid, 1, *block, 1, shared, ctypes.c_void_p(stream), pointers, None
-        )
+        code = _driver().cuLaunchKernel(function, *grid, 1, *block, 1, shared, ctypes.c_void_p(stream), pointers, None)
         _check(code, f"launching {name} with grid {grid}, block {block}")
 
 

@@ -1,0 +1,316 @@
+"""Parity and time of the grouped-MLP kernels on this GPU: `PYTHONPATH=src python bench/ops/check_grouped_mlp_gpu.py`.
+
+Errors are ||out - ref|| / ||ref|| against float64, beside those of the reference under bfloat16 autocast. Kernel times
+are medians between events, queued behind a sleeping kernel so that launch gaps stay out; step times are graph replays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import time
+from collections import defaultdict
+from dataclasses import fields
+
+import torch
+
+from askscan.ops.grouped_mlp import ConvNorm, grouped_mlp
+from askscan.ops.reference import grouped_mlp as reference
+
+SHAPES = {  # b, n, m, k, channels of the features, widths
+    "sa1": (16, 40_000, 2048, 64, 0, (64, 64, 128)),
+    "sa1+rgb": (16, 40_000, 2048, 64, 3, (64, 64, 128)),
+    "sa2": (16, 2048, 1024, 32, 128, (128, 128, 256)),
+    "sa3": (16, 1024, 512, 16, 256, (128, 128, 256)),
+    "sa4": (16, 512, 256, 16, 256, (128, 128, 256)),
+    "votes": (16, 1024, 256, 16, 512, (128, 128, 128)),
+}
+KERNELS = ("first", "second", "third", "back_third", "back_weight", "back_second", "evaluate")
+TILES = ((64, 4), (128, 4), (64, 8), (128, 8), (256, 8))
+PROGRAMS = (1, 2, 3, 4)
+
+
+def make_case(shape: str, batch: int | None = None, dtype: torch.dtype = torch.float32) -> dict:
+    """Random points in a room; neighbours near each other in index, as in a ball query."""
+    b, n, m, k, c, widths = SHAPES[shape]
+    b = batch or b
+    g = torch.Generator("cuda").manual_seed(1)
+
+    def normal(*size: int) -> torch.Tensor:
+        return torch.randn(*size, generator=g, device="cuda", dtype=torch.float32).to(dtype)
+
+    index = torch.randint(0, n, (b, m, k), generator=g, device="cuda")
+    layers, width = [], 3 + c
+    for w in widths:
+        layers.append(
+            ConvNorm(
+                weight=(normal(w, width) * (2 / width) ** 0.5).requires_grad_(),
+                gamma=(1 + 0.3 * normal(w)).requires_grad_(),
+                beta=(0.2 * normal(w)).requires_grad_(),
+                running_mean=normal(w) * 0.1,
+                running_var=1 + normal(w).square(),
+            )
+        )
+        width = w
+    xyz = normal(b, n, 3).requires_grad_(shape == "votes")
+    centers = normal(b, m, 3).requires_grad_(shape == "votes")
+    features = normal(b, n, c).requires_grad_(c > 12) if c else None
+    return {"xyz": xyz, "centers": centers, "index": index, "features": features, "layers": layers}
+
+
+def leaves(case: dict) -> dict[str, torch.Tensor]:
+    named = {name: case[name] for name in ("xyz", "centers", "features") if case[name] is not None}
+    for i, layer in enumerate(case["layers"], 1):
+        named |= {f"{name}{i}": getattr(layer, name) for name in ("weight", "gamma", "beta")}
+    return {name: t for name, t in named.items() if t.requires_grad}
+
+
+def convert(case: dict, dtype: torch.dtype) -> dict:
+    def one(t: torch.Tensor) -> torch.Tensor:
+        return t.detach().to(dtype).clone().requires_grad_(t.requires_grad)
+
+    new = {key: one(case[key]) for key in ("xyz", "centers")} | {"index": case["index"]}
+    new["features"] = None if case["features"] is None else one(case["features"])
+    new["layers"] = [ConvNorm(**{f.name: one(getattr(lay, f.name)) for f in fields(lay)}) for lay in case["layers"]]
+    return new
+
+
+def results(case: dict, function, autocast: bool, **extra) -> dict[str, torch.Tensor]:
+    """Output, gradients, running statistics, and the output of evaluation after that."""
+    options = {"radius_m": 1.5, "momentum": 0.1} | extra
+    with torch.autocast("cuda", torch.bfloat16, enabled=autocast):
+        out = function(**case, training=True, **options)
+    grad = torch.randn(out.shape, generator=torch.Generator("cuda").manual_seed(7), device="cuda").to(out.dtype)
+    named = leaves(case)
+    gradients = torch.autograd.grad(out, list(named.values()), grad)
+    found = {"out": out.detach(), **{f"d_{k}": v for k, v in zip(named, gradients, strict=True)}}
+    for i, layer in enumerate(case["layers"], 1):
+        found |= {f"mean{i}": layer.running_mean, f"var{i}": layer.running_var}
+    with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=autocast):
+        found["eval"] = function(**case, training=False, **options)
+    return found
+
+
+def relative(found: dict, truth: dict) -> dict[str, float]:
+    return {k: float((found[k].double() - truth[k].double()).norm() / truth[k].double().norm()) for k in truth}
+
+
+def check_parity(shape: str, lines: list[str]) -> None:
+    base = make_case(shape)
+    truth = results(convert(base, torch.float64), reference.grouped_mlp, False)
+    ours = relative(results(convert(base, torch.float32), grouped_mlp, True), truth)
+    again = results(convert(base, torch.float32), grouped_mlp, True)
+    third = results(convert(base, torch.float32), grouped_mlp, True)
+    torch16 = relative(results(convert(base, torch.float32), reference.grouped_mlp, True), truth)
+    lines.append(f"parity {shape}: kernels (reference in bfloat16 autocast); same twice: "
+                 f"{all(torch.equal(again[k], third[k]) for k in again)}")  # fmt: skip
+    text = [f"{k} {ours[k]:.1e} ({torch16[k]:.1e})" for k in truth]
+    lines.extend("   " + "  ".join(text[i : i + 5]) for i in range(0, len(text), 5))
+
+
+def check_float32(lines: list[str]) -> None:
+    """The same kernels with float32 activations: rounding alone."""
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    for shape in ("sa1+rgb", "votes"):
+        base = make_case(shape, batch=1)
+        truth = results(convert(base, torch.float64), reference.grouped_mlp, False)
+        extra = {"eps": 1e-5, "all_reduce": None, "dtype": torch.float32}
+        errors = relative(results(convert(base, torch.float32), cuda.grouped_mlp, False, **extra), truth)
+        worst = max(errors, key=errors.__getitem__)
+        lines.append(f"float32 kernels {shape} b=1: worst {worst} {errors[worst]:.1e}, out {errors['out']:.1e}")
+
+
+class Timed:
+    """Stands in for a kernel; records events around each launch."""
+
+    def __init__(self, kernel, name: str, log: dict) -> None:
+        self.kernel, self.name, self.log = kernel, name, log
+
+    def __getitem__(self, grid):
+        def launch(*args, **kwargs):
+            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record()
+            self.kernel[grid](*args, **kwargs)
+            end.record()
+            suffix = ""
+            if self.name == "back_third" and not kwargs["INPUT"]:
+                suffix = "/weight"
+            self.log[self.name + suffix].append((start, end))
+
+        return launch
+
+
+def kernel_times(case: dict, repeats: int = 5) -> dict[str, float]:
+    """Median microseconds of each kernel in a training step and an evaluation."""
+    from askscan.ops.cuda import grouped_mlp_kernels as kernels
+
+    log: dict[str, list] = defaultdict(list)
+    names = [name for name in vars(kernels) if name.endswith("_kernel")]
+    originals = {name: getattr(kernels, name) for name in names}
+    results(case, grouped_mlp, True)
+    try:
+        for name in names:
+            setattr(kernels, name, Timed(originals[name], name.removesuffix("_kernel"), log))
+        for _ in range(repeats):
+            torch.cuda._sleep(12_000_000)
+            results(case, grouped_mlp, True)
+        torch.cuda.synchronize()
+    finally:
+        for name in names:
+            setattr(kernels, name, originals[name])
+    return {name: 1e3 * statistics.median(a.elapsed_time(b) for a, b in pairs) for name, pairs in log.items()}
+
+
+def graph_ms(step) -> float:
+    """Median time of a replayed graph of `step`."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    times = []
+    for _ in range(15):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        graph.replay()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    return statistics.median(times)
+
+
+def step_times(case: dict, autocast: bool = True, function=grouped_mlp) -> tuple[float, float, float]:
+    """Milliseconds of training forward, forward + backward, and evaluation."""
+    named = list(leaves(case).values())
+    b, m, _ = case["index"].shape
+    grad = torch.randn(b, m, case["layers"][-1].weight.shape[0], device="cuda")
+
+    def forward(training: bool) -> torch.Tensor:
+        with torch.autocast("cuda", torch.bfloat16, enabled=autocast, cache_enabled=False):
+            return function(**case, radius_m=1.5, momentum=0.1, training=training)
+
+    def both() -> None:
+        out = forward(True)
+        torch.autograd.grad(out, named, grad.to(out.dtype))
+
+    def evaluate() -> None:
+        with torch.no_grad():
+            forward(False)
+
+    with torch.no_grad():
+        forward_ms = graph_ms(lambda: forward(True))
+    return forward_ms, graph_ms(both), graph_ms(evaluate)
+
+
+def step_row(shape: str, lines: list[str]) -> None:
+    case = make_case(shape)
+    forward_ms, both_ms, eval_ms = step_times(case)
+    lines.append(f"{shape:8s} forward {forward_ms:6.3f}  forward+backward {both_ms:6.3f}  evaluate {eval_ms:6.3f} ms")
+    times = kernel_times(case)
+    lines.append("         us: " + "  ".join(f"{k} {v:.0f}" for k, v in sorted(times.items(), key=lambda kv: -kv[1])))
+
+
+def logged_name(kernel: str) -> str:
+    return "back_third/weight" if kernel == "back_weight" else kernel
+
+
+def compile_one(job: tuple[str, str, int, int, int]) -> None:
+    """In a worker process: fill the compiler's disk cache."""
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    shape, kernel, rows, warps, stages = job
+    width = 64 if shape.startswith("sa1") else 128
+    if kernel == "back_weight":
+        cuda.WEIGHT_APART[width] = True
+    cuda.LAUNCHES[kernel, width] = cuda.Launch(rows, warps, stages, 1)
+    try:
+        results(make_case(shape), grouped_mlp, True)
+    except Exception as error:
+        print(f"{job}: {type(error).__name__} {str(error)[:80]}", file=sys.stderr)
+    torch.cuda.empty_cache()
+
+
+def sweep(shape: str, stages: int, lines: list[str], deadline: float) -> None:
+    """Best launches of each kernel at one shape, everything else left as it is."""
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    case = make_case(shape)
+    width = 64 if shape.startswith("sa1") else 128
+    for kernel in KERNELS:
+        default, apart = cuda.LAUNCHES[kernel, width], cuda.WEIGHT_APART[width]
+        found = []
+        for rows, warps in TILES:
+            for programs in PROGRAMS:
+                if time.monotonic() > deadline:
+                    break
+                cuda.LAUNCHES[kernel, width] = cuda.Launch(rows, warps, stages, programs)
+                try:
+                    cuda.WEIGHT_APART[width] = apart or kernel == "back_weight"
+                    found.append((kernel_times(case, 3)[logged_name(kernel)], rows, warps, programs))
+                except Exception as error:
+                    found.append((float("inf"), rows, warps, type(error).__name__))
+                    break
+                finally:
+                    cuda.LAUNCHES[kernel, width], cuda.WEIGHT_APART[width] = default, apart
+        found.sort(key=lambda f: f[0])
+        best = "  ".join(f"{us:.0f} ({rows}r {warps}w {programs}p)" for us, rows, warps, programs in found[:6])
+        lines.append(f"{shape} {kernel} s{stages}: {best}")
+
+
+def guarded(lines: list[str], what, *args) -> None:
+    try:
+        what(*args)
+    except Exception as error:
+        lines.append(f"FAILED {what.__name__} {[a for a in args if isinstance(a, str)]}: "
+                     f"{type(error).__name__}: {str(error)[:300]}")  # fmt: skip
+    torch.cuda.empty_cache()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sweep", nargs="*", default=[], help="shapes whose launches are searched")
+    parser.add_argument("--stages", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=150, help="the sweep stops then")
+    arguments = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = False
+    began = time.monotonic()
+    pool = None
+    if arguments.sweep:
+        context = multiprocessing.get_context("spawn")
+        jobs = [(s, k, r, w, arguments.stages) for s in arguments.sweep for k in KERNELS for r, w in TILES]
+        pool = context.Pool(10)
+        pending = pool.map_async(compile_one, jobs, chunksize=2)
+    lines: list[str] = []
+    for shape in SHAPES:
+        guarded(lines, check_parity, shape, lines)
+    guarded(lines, check_float32, lines)
+    print("\n".join(lines), flush=True)
+    if pool is not None:
+        pending.wait(max(1.0, arguments.seconds - (time.monotonic() - began)))
+        pool.terminate()
+        print(f"compiled after {time.monotonic() - began:.0f} s", flush=True)
+        lines = []
+        for shape in arguments.sweep:
+            guarded(lines, sweep, shape, arguments.stages, lines, began + arguments.seconds + 60)
+        print("\n".join(lines), flush=True)
+    lines = []
+    for shape in SHAPES:
+        guarded(lines, step_row, shape, lines)
+    case = make_case("sa1")
+    guarded(
+        lines,
+        lambda: lines.append(f"reference sa1, bfloat16 autocast: {step_times(case, True, reference.grouped_mlp)}"),
+    )
+    print("\n".join(lines))
+    print(f"{time.monotonic() - began:.0f} s on {torch.cuda.get_device_name()}, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
