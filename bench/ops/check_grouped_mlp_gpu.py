@@ -217,6 +217,11 @@ def step_row(shape: str, lines: list[str]) -> None:
     lines.append("         us: " + "  ".join(f"{k} {v:.0f}" for k, v in sorted(times.items(), key=lambda kv: -kv[1])))
 
 
+def reference_row(case: dict, lines: list[str]) -> None:
+    times = step_times(case, True, reference.grouped_mlp)
+    lines.append("reference in bfloat16 autocast, sa1: " + "  ".join(f"{t:.3f}" for t in times) + " ms")
+
+
 def logged_name(kernel: str) -> str:
     return "back_third/weight" if kernel == "back_weight" else kernel
 
@@ -227,13 +232,17 @@ def compile_one(job: tuple[str, str, int, int, int]) -> None:
 
     shape, kernel, rows, warps, stages = job
     width = 64 if shape.startswith("sa1") else 128
-    if kernel == "back_weight":
-        cuda.WEIGHT_APART[width] = True
-    cuda.LAUNCHES[kernel, width] = cuda.Launch(rows, warps, stages, 1)
+    defaults, apart = dict(cuda.LAUNCHES), cuda.WEIGHT_APART[width]
+    if kernel:
+        cuda.WEIGHT_APART[width] |= kernel == "back_weight"
+        cuda.LAUNCHES[kernel, width] = cuda.Launch(rows, warps, stages, 1)
     try:
         results(make_case(shape), grouped_mlp, True)
     except Exception as error:
         print(f"{job}: {type(error).__name__} {str(error)[:80]}", file=sys.stderr)
+    finally:
+        cuda.LAUNCHES.update(defaults)
+        cuda.WEIGHT_APART[width] = apart
     torch.cuda.empty_cache()
 
 
@@ -281,33 +290,26 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
     began = time.monotonic()
-    pool = None
-    if arguments.sweep:
-        context = multiprocessing.get_context("spawn")
+    with multiprocessing.get_context("spawn").Pool(12) as pool:
+        print("compiling", flush=True)
+        pool.map(compile_one, [(shape, "", 0, 0, 0) for shape in SHAPES], chunksize=1)
+        print(f"defaults compiled after {time.monotonic() - began:.0f} s", flush=True)
         jobs = [(s, k, r, w, arguments.stages) for s in arguments.sweep for k in KERNELS for r, w in TILES]
-        pool = context.Pool(10)
         pending = pool.map_async(compile_one, jobs, chunksize=2)
-    lines: list[str] = []
-    for shape in SHAPES:
-        guarded(lines, check_parity, shape, lines)
-    guarded(lines, check_float32, lines)
-    print("\n".join(lines), flush=True)
-    if pool is not None:
-        pending.wait(max(1.0, arguments.seconds - (time.monotonic() - began)))
-        pool.terminate()
-        print(f"compiled after {time.monotonic() - began:.0f} s", flush=True)
-        lines = []
-        for shape in arguments.sweep:
-            guarded(lines, sweep, shape, arguments.stages, lines, began + arguments.seconds + 60)
+        lines: list[str] = []
+        for shape in SHAPES:
+            guarded(lines, check_parity, shape, lines)
+        guarded(lines, check_float32, lines)
         print("\n".join(lines), flush=True)
+        pending.wait(max(1.0, arguments.seconds - (time.monotonic() - began)))
+    print(f"sweep compiled: {pending.ready()}, {time.monotonic() - began:.0f} s", flush=True)
     lines = []
+    for shape in arguments.sweep:
+        guarded(lines, sweep, shape, arguments.stages, lines, began + arguments.seconds + 60)
     for shape in SHAPES:
         guarded(lines, step_row, shape, lines)
     case = make_case("sa1")
-    guarded(
-        lines,
-        lambda: lines.append(f"reference sa1, bfloat16 autocast: {step_times(case, True, reference.grouped_mlp)}"),
-    )
+    guarded(lines, reference_row, case, lines)
     print("\n".join(lines))
     print(f"{time.monotonic() - began:.0f} s on {torch.cuda.get_device_name()}, torch {torch.__version__}")
 

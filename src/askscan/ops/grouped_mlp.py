@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -82,7 +83,7 @@ def grouped_mlp(
         In the dtype of the features, or of autocast where it is on. On a GPU, 16-bit dtypes run in Triton kernels
         (float32 statistics and accumulation); everything else is the reference.
     """
-    arguments = {"radius_m": radius_m, "training": training, "momentum": momentum, "eps": eps}
+    arguments: dict[str, Any] = {"radius_m": radius_m, "training": training, "momentum": momentum, "eps": eps}
     needs_grad = torch.is_grad_enabled() and any(
         t.requires_grad for t in (xyz, centers, features, *(layer.weight for layer in layers)) if t is not None
     )

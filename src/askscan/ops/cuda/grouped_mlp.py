@@ -30,11 +30,11 @@ class Launch(NamedTuple):
 LAUNCHES: dict[tuple[str, int], Launch] = {
     ("first", 64): Launch(128, 4, 2, 4),
     ("second", 64): Launch(128, 4, 2, 3),
-    ("third", 64): Launch(128, 4, 2, 2),
+    ("third", 64): Launch(128, 8, 2, 2),
     ("back_third", 64): Launch(64, 4, 2, 2),
     ("back_weight", 64): Launch(64, 4, 2, 2),
-    ("back_second", 64): Launch(64, 4, 2, 3),
-    ("evaluate", 64): Launch(128, 4, 2, 2),
+    ("back_second", 64): Launch(64, 4, 2, 2),
+    ("evaluate", 64): Launch(128, 8, 2, 2),
     ("first", 128): Launch(128, 8, 2, 3),
     ("second", 128): Launch(128, 8, 2, 2),
     ("third", 128): Launch(64, 8, 2, 1),
@@ -54,7 +54,7 @@ class Points(NamedTuple):
 
     xyz: Tensor
     centers: Tensor
-    index: Tensor
+    neighbours: Tensor
     raw: Tensor | None
     projected: Tensor | None
 
@@ -76,14 +76,17 @@ class Sizes:
 
     @property
     def k_pad(self) -> int:
+        """Neighbours padded to a power of two."""
         return triton.next_power_of_2(self.k)
 
     @property
     def num_rows(self) -> int:
+        """Real rows (b m k)."""
         return self.num_centers * self.k
 
     @property
     def width(self) -> int:
+        """Width class that chooses the launches."""
         return 64 if max(self.channels[:2]) <= 64 else 128
 
     def launch(self, kernel: str, device: torch.device) -> tuple[int, dict[str, Any]]:
@@ -102,6 +105,7 @@ class Sizes:
         return "ieee" if self.dtype == torch.float32 else "tf32"
 
     def first_layer(self) -> dict[str, Any]:
+        """Compile-time arguments of the kernels that recompute y1."""
         return {"NUM_RAW": self.num_raw, "HAS_PROJECTED": self.has_projected, "XP": self.direct_precision}
 
 
@@ -199,12 +203,13 @@ class GroupedMLP(torch.autograd.Function):
     """Training mode. Tensor arguments with gradients first; see `grouped_mlp` below for the rest."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cuda")
-    def forward(  # type: ignore[override]
+    @torch.amp.custom_fwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def forward(
         ctx: Any, xyz: Tensor, centers: Tensor, projected: Tensor | None, index: Tensor, raw: Tensor | None,
         sizes: Sizes, running: Sequence[tuple[Tensor, Tensor]], momentum: float, all_reduce: AllReduce | None,
         *parameters: Tensor,
     ) -> Tensor:  # fmt: skip
+        """Output (b m, c3)."""
         layers = [
             ConvNorm(weight=w, gamma=g, beta=b, running_mean=mean, running_var=var)
             for (w, g, b), (mean, var) in zip(_triples(parameters), running, strict=True)
@@ -218,8 +223,9 @@ class GroupedMLP(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type="cuda")
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:
+        """Gradients of xyz, centers, the projected features and the parameters."""
         saved = ctx.saved_tensors
         points = Points(*saved[:5])
         parameters = saved[5:14]
@@ -242,8 +248,6 @@ def _backward(
     count: float | Tensor, all_reduce: AllReduce | None, needs: Sequence[bool],
 ) -> tuple[tuple[Tensor | None, ...], tuple[Tensor, ...]]:  # fmt: skip
     """Gradients of (xyz, centers, projected) and of the nine parameters."""
-    (_w1, gamma1, _b1), (_w2, gamma2, _b2), _ = _triples(parameters)
-    _, stats2, *_ = state
     g, d_gamma3, d_beta3, means3 = _back_output(grad_out, parameters, state, sizes, count, all_reduce)
     g2, d_w3, total2, means2 = _back_third(g, parameters, state, sizes, means3, count, all_reduce)
     needs_points = needs[2] or needs[0]
@@ -251,7 +255,7 @@ def _backward(
         g2, points, parameters, state, sizes, means2, count, all_reduce, needs_points, needs[1]
     )
     del g2
-    stats1, w1 = state[0], parameters[0]
+    stats1, w1, gamma1 = state[0], *parameters[:2]
     scale = gamma1 * torch.rsqrt(stats1[1] + sizes.eps)
     c1 = sizes.channels[0]
     moments = by_input[: 2 * c1].view(2, c1, 16)
@@ -351,7 +355,7 @@ def _back_points(
     """Gradient of the projected features (b n, c1)."""
     w1, gamma1 = parameters[:2]
     assert points.projected is not None
-    order, starts = _rows_by_point(points.index, sizes.n)
+    order, starts = _rows_by_point(points.neighbours, sizes.n)
     out = torch.empty_like(points.projected)
     kernels.back_points_kernel[(out.shape[0] * out.shape[1],)](
         g1, order, starts, points.projected, points.xyz, points.centers, w1, stats, gamma1, means, out,
@@ -414,9 +418,7 @@ def grouped_mlp(
         running = [(layer.running_mean, layer.running_var) for layer in layers]
         weights = [direct, layers[1].weight, layers[2].weight]
         parameters = [t for w, layer in zip(weights, layers, strict=True) for t in (w, layer.gamma, layer.beta)]
-        out = GroupedMLP.apply(
-            xyz, centers, projected, index, raw, sizes, running, momentum, all_reduce, *parameters
-        )
+        out = GroupedMLP.apply(xyz, centers, projected, index, raw, sizes, running, momentum, all_reduce, *parameters)
     else:
         with torch.no_grad():
             out = _evaluate(Points(xyz, centers, index, raw, projected), layers, sizes)

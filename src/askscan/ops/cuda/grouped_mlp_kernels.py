@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, misc"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 """Triton kernels for the shared MLP of PointNet++ set abstraction, three layers, training and evaluation.
 
 BatchNorm needs the statistics of a whole batch between layers, so training is one pass over all (centre, neighbour)
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import triton
 import triton.language as tl
+
 
 @triton.jit
 def _rows(tile, index, num_centers, m, n, K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr):
@@ -91,22 +92,38 @@ def _norm_relu(y, stats, gamma, beta, eps, C: tl.constexpr, DTYPE: tl.constexpr)
 
 
 @triton.jit
-def _add_statistics(y, valid, num_valid, count, mean, m2):
-    """Merge a tile into running (count, mean, sum of squared deviations), with the mean so far as the shift."""
-    shifted = tl.where(valid[:, None], y - mean[None, :], 0.0)
-    s = tl.sum(shifted, axis=0)
-    q = tl.sum(shifted * shifted, axis=0)
-    total = count + num_valid
-    step = s / tl.maximum(total, 1.0)
-    return total, mean + step, m2 + q - s * step
+def _clear(sums, C: tl.constexpr, NUM: tl.constexpr):
+    for i in tl.static_range(NUM):
+        tl.store(sums + i * C + tl.arange(0, C), tl.zeros((C,), tl.float32))
 
 
 @triton.jit
-def _store_statistics(partial, c, C: tl.constexpr, count, mean, m2):
-    base = partial + tl.program_id(0) * 3 * C + c
-    tl.store(base, mean)
-    tl.store(base + C, m2)
-    tl.store(base + 2 * C, tl.zeros_like(mean) + count)
+def _add_statistics(y, valid, num_valid, count, sums, C: tl.constexpr):
+    """Merge a tile into the program's (mean, squared deviations, count), which live in memory to spare registers."""
+    c = tl.arange(0, C)
+    tl.debug_barrier()  # the thread that loads an element need not be the one that stored it
+    old_mean = tl.load(sums + c)
+    old_m2 = tl.load(sums + C + c)
+    y = tl.where(valid[:, None], y, 0.0)
+    tile_mean = tl.sum(y, axis=0) / num_valid
+    tile_m2 = tl.sum(y * y, axis=0) - num_valid * tile_mean * tile_mean
+    total = count + num_valid
+    step = tile_mean - old_mean
+    tl.store(sums + c, old_mean + step * (num_valid / total))
+    tl.store(sums + C + c, old_m2 + tile_m2 + step * step * (count * num_valid / total))
+    tl.store(sums + 2 * C + c, tl.zeros((C,), tl.float32) + total)
+    return total
+
+
+@triton.jit
+def _add_sums(grad, y, sums, C: tl.constexpr):
+    """Add a tile's sums of grad and grad * y to the program's."""
+    c = tl.arange(0, C)
+    tl.debug_barrier()  # as in _add_statistics
+    s0 = tl.load(sums + c)
+    s1 = tl.load(sums + C + c)
+    tl.store(sums + c, s0 + tl.sum(grad, axis=0))
+    tl.store(sums + C + c, s1 + tl.sum(grad * y, axis=0))
 
 
 @triton.jit
@@ -116,18 +133,16 @@ def first_kernel(
     K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr, XP: tl.constexpr,
 ):  # fmt: skip
     """Statistics of y1."""
-    c = tl.arange(0, C1)
     w = _direct_weight(w1, w1_stride, C1, NUM_RAW)
-    mean = tl.zeros((C1,), tl.float32)
-    m2 = tl.zeros((C1,), tl.float32)
+    sums = partial + tl.program_id(0) * 3 * C1
+    _clear(sums, C1, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
+        _, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
-        count, mean, m2 = _add_statistics(y, valid, num_valid, count, mean, m2)
-    _store_statistics(partial, c, C1, count, mean, m2)
+        count = _add_statistics(y, valid, num_valid, count, sums, C1)
 
 
 @triton.jit
@@ -143,8 +158,8 @@ def second_kernel(
     dtype = y2.dtype.element_ty
     w = _direct_weight(w1, w1_stride, C1, NUM_RAW)
     wt2 = tl.load(w2 + c2[None, :] * C1 + c1[:, None]).to(dtype)
-    mean = tl.zeros((C2,), tl.float32)
-    m2 = tl.zeros((C2,), tl.float32)
+    sums = partial + tl.program_id(0) * 3 * C2
+    _clear(sums, C2, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
         row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
@@ -154,8 +169,7 @@ def second_kernel(
         y = tl.dot(a1, wt2, input_precision=DP)
         tl.store(y2 + row[:, None] * C2 + c2[None, :], y.to(dtype), mask=valid[:, None])
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
-        count, mean, m2 = _add_statistics(y, valid, num_valid, count, mean, m2)
-    _store_statistics(partial, c2, C2, count, mean, m2)
+        count = _add_statistics(y, valid, num_valid, count, sums, C2)
 
 
 @triton.jit
@@ -193,8 +207,8 @@ def third_kernel(
     dtype = y2.dtype.element_ty
     sign = tl.where(tl.load(gamma3 + c3) < 0.0, -1.0, 1.0)
     wt3 = (tl.load(w3 + c3[None, :] * C2 + c2[:, None]) * sign[None, :]).to(dtype)
-    mean = tl.zeros((C3,), tl.float32)
-    m2 = tl.zeros((C3,), tl.float32)
+    sums = partial + tl.program_id(0) * 3 * C3
+    _clear(sums, C3, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
         row, valid = _valid_rows(tile, num_centers, K, K_PAD, CENTERS)
@@ -202,13 +216,12 @@ def third_kernel(
         a2 = _norm_relu(y, stats2, gamma2, beta2, eps, C2, dtype)
         z = tl.dot(a2, wt3, input_precision=DP)
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
-        count, mean, m2 = _add_statistics(z, valid, num_valid, count, mean, m2)
+        count = _add_statistics(z * sign[None, :], valid, num_valid, count, sums, C3)
         value, slot = _max_over_neighbours(z, valid, K_PAD, CENTERS, C3, dtype != tl.float32)
         g = tile * CENTERS + tl.arange(0, CENTERS)
         at = g.to(tl.int64)[:, None] * C3 + c3[None, :]
         tl.store(top + at, value * sign[None, :], mask=(g < num_centers)[:, None])
         tl.store(winner + at, slot.to(tl.uint8), mask=(g < num_centers)[:, None])
-    _store_statistics(partial, c3, C3, count, mean * sign, m2)
 
 
 @triton.jit
@@ -230,7 +243,7 @@ def evaluate_kernel(
     scale = (inv_std * gamma)[None, :]
     shift = (beta - mean * inv_std * gamma)[None, :]
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
+        _, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
         a1 = _norm_relu(y1, stats1, gamma1, beta1, eps, C1, dtype)
@@ -249,7 +262,7 @@ def finalise_kernel(
     partial, stats, running_mean, running_var, num_programs, momentum,
     C: tl.constexpr, BLOCK: tl.constexpr, CHUNK: tl.constexpr, UPDATE: tl.constexpr,
 ):  # fmt: skip
-    """Merge the programs' (mean, squared deviations, count) into mean and biased variance; update running statistics."""
+    """Merge the programs' (mean, squared deviations, count) into mean and biased variance; update the running ones."""
     c = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     total = tl.zeros((BLOCK,), tl.float32)
     weighted = tl.zeros((BLOCK,), tl.float32)
@@ -293,7 +306,7 @@ def output_kernel(top, stats, gamma, beta, out, num_rows, eps, C: tl.constexpr, 
 def back_output_kernel(
     grad_out, top, stats, gamma, beta, g, partial, num_rows, num_tiles, eps, C: tl.constexpr, ROWS: tl.constexpr
 ):
-    """g = gradient through the last ReLU, per centre; sums of g and g * normalised y3."""
+    """Gradient g through the last ReLU, per centre; sums of g and g * normalised y3."""
     c = tl.arange(0, C)
     mean, inv_std, gam, bet = _norm_vectors(stats, gamma, beta, c, C, eps)
     s0 = tl.zeros((C,), tl.float32)
@@ -334,22 +347,20 @@ def back_third_kernel(
     c3 = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     dtype = y2.dtype.element_ty
     wt3 = tl.load(w3 + c3[None, :] * C2 + c2[:, None]).to(dtype)
-    p, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
-    mean, inv_std, gam, bet = _norm_vectors(stats2, gamma2, beta2, c2, C2, eps)
     dw = tl.zeros((BLOCK, C2), tl.float32) if WEIGHT else 0.0
-    s0 = tl.zeros((C2,), tl.float32)
-    s1 = tl.zeros((C2,), tl.float32)
+    sums = partial + tl.program_id(0) * 2 * C2
+    if INPUT:
+        _clear(sums, C2, 2)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
         row, valid = _valid_rows(tile, num_centers, K, K_PAD, CENTERS)
         at = row[:, None] * C2 + c2[None, :]
         y = tl.load(y2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
-        normed = (y - mean[None, :]) * inv_std[None, :]
-        pre = normed * gam[None, :] + bet[None, :]
-        a2 = tl.maximum(pre, 0.0).to(dtype)
+        a2 = _norm_relu(y, stats2, gamma2, beta2, eps, C2, dtype)
         y3 = tl.reshape(tl.dot(a2, wt3, input_precision=DP), (CENTERS, K_PAD, BLOCK))
         i = tile * CENTERS + tl.arange(0, CENTERS)
         here = (i < num_centers)[:, None]
         at3 = i.to(tl.int64)[:, None] * C3 + c3[None, :]
+        p, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
         chosen = tl.load(winner + at3, mask=here, other=255).to(tl.int32)
         grad = tl.load(g + at3, mask=here, other=0.0) * p[None, :]
         slot = tl.arange(0, K_PAD)[None, :, None]
@@ -360,15 +371,12 @@ def back_third_kernel(
             dw = tl.dot(tl.trans(d3), a2, dw, input_precision=DP)
         if INPUT:
             d2 = tl.dot(d3, tl.trans(wt3), input_precision=DP)
-            d2 = tl.where(pre > 0.0, d2, 0.0)
+            d2 = tl.where(a2 > 0.0, d2, 0.0)
             tl.store(g2 + at, d2.to(dtype), mask=valid[:, None])
-            s0 += tl.sum(d2, axis=0)
-            s1 += tl.sum(d2 * normed, axis=0)
+            mean, inv_std, _, _ = _norm_vectors(stats2, gamma2, beta2, c2, C2, eps)
+            _add_sums(d2, (y - mean[None, :]) * inv_std[None, :], sums, C2)
     if WEIGHT:
         tl.store(partial_w + (tl.program_id(0) * C3 + c3[:, None]) * C2 + c2[None, :], dw)
-    if INPUT:
-        tl.store(partial + tl.program_id(0) * 2 * C2 + c2, s0)
-        tl.store(partial + tl.program_id(0) * 2 * C2 + C2 + c2, s1)
 
 
 @triton.jit
@@ -386,32 +394,31 @@ def back_second_kernel(
     dtype = y2.dtype.element_ty
     w = _direct_weight(w1, w1_stride, C1, NUM_RAW)
     w2_tile = tl.load(w2 + c2[:, None] * C1 + c1[None, :]).to(dtype)
-    p, q, r = _affine(stats2, gamma2, means2, c2, C2, eps)
-    mean, inv_std, gam, bet = _norm_vectors(stats1, gamma1, beta1, c1, C1, eps)
     dw = tl.zeros((C2, C1), tl.float32)
     gx = tl.zeros((C1, 16), tl.float32)
     hx = tl.zeros((C1, 16), tl.float32)
     sx = tl.zeros((16,), tl.float32)
-    s0 = tl.zeros((C1,), tl.float32)
-    s1 = tl.zeros((C1,), tl.float32)
+    sums = partial + tl.program_id(0) * 2 * C1
+    _clear(sums, C1, 2)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
         row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
+        mean, inv_std, gam, bet = _norm_vectors(stats1, gamma1, beta1, c1, C1, eps)
         normed = (y1 - mean[None, :]) * inv_std[None, :]
-        pre = normed * gam[None, :] + bet[None, :]
-        a1 = tl.maximum(pre, 0.0).to(dtype)
+        a1 = tl.maximum(normed * gam[None, :] + bet[None, :], 0.0).to(dtype)
         at = row[:, None] * C2 + c2[None, :]
         grad = tl.load(g2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
         y = tl.load(y2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
+        p, q, r = _affine(stats2, gamma2, means2, c2, C2, eps)
         d2 = tl.where(valid[:, None], grad * p[None, :] - y * r[None, :] - q[None, :], 0.0).to(dtype)
         dw = tl.dot(tl.trans(d2), a1, dw, input_precision=DP)
-        d1 = tl.where(pre > 0.0, tl.dot(d2, w2_tile, input_precision=DP), 0.0)
-        s0 += tl.sum(d1, axis=0)
-        s1 += tl.sum(d1 * normed, axis=0)
-        gx = tl.dot(tl.trans(d1), x, gx, input_precision=XP)
-        hx = tl.dot(tl.trans(normed), x, hx, input_precision=XP)
-        sx += tl.sum(x, axis=0)
+        d1 = tl.where(a1 > 0.0, tl.dot(d2, w2_tile, input_precision=DP), 0.0)
+        _add_sums(d1, normed, sums, C1)
+        x16 = x.to(dtype)
+        gx = tl.dot(tl.trans(d1.to(dtype)), x16, gx, input_precision=DP)
+        hx = tl.dot(tl.trans(normed.to(dtype)), x16, hx, input_precision=DP)
+        sx += tl.sum(x16.to(tl.float32), axis=0)
         if STORE:
             tl.store(g1 + row[:, None] * C1 + c1[None, :], d1.to(dtype), mask=valid[:, None])
         if CENTER_SUMS:
@@ -423,8 +430,6 @@ def back_second_kernel(
             tl.store(to + C1, tl.sum(tl.reshape(normed, (CENTERS, K_PAD, C1)), axis=1), mask=here)
     pid = tl.program_id(0)
     tl.store(partial_w + (pid * C2 + c2[:, None]) * C1 + c1[None, :], dw)
-    tl.store(partial + pid * 2 * C1 + c1, s0)
-    tl.store(partial + pid * 2 * C1 + C1 + c1, s1)
     at_x = partial_x + pid * (2 * C1 + 1) * 16
     tl.store(at_x + c1[:, None] * 16 + j[None, :], gx)
     tl.store(at_x + (C1 + c1)[:, None] * 16 + j[None, :], hx)

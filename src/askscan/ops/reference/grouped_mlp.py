@@ -39,7 +39,7 @@ class _SumOverRanks(torch.autograd.Function):
         return all_reduce(x)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
         return ctx.all_reduce(grad.contiguous()), None  # type: ignore[attr-defined]
 
 
