@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU: the same text, compiled by g++ against `emulator.h`, behind `nvrtc.launch`'s signature."""
+"""Runs the CUDA kernels on the CPU: their text compiled by g++ against `emulator.h`, behind the signature of `nvrtc.launch`."""
 
 import ctypes
 import re
@@ -8,7 +8,6 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-import pytest
 from torch import Tensor
 
 from askscan.ops.cuda import ball_query, farthest_points, group, interpolate, nvrtc, spatial
@@ -31,7 +30,8 @@ def _library(file: str, defines: tuple[tuple[str, object], ...]) -> ctypes.CDLL:
     flags = [f"-D{name}={value}" for name, value in defines]
     command = ["g++", "-std=c++17", "-O1", "-w", "-ffp-contract=off", "-fPIC", "-shared", *flags]
     subprocess.run(
-        [*command, f"-I{Path(__file__).parent}", "-o", str(folder / "kernel.so"), str(folder / "kernel.cpp")], check=True
+        [*command, f"-I{Path(__file__).parent}", "-o", str(folder / "kernel.so"), str(folder / "kernel.cpp")],
+        check=True,
     )
     library = ctypes.CDLL(str(folder / "kernel.so"))
     shutil.rmtree(folder)
@@ -46,12 +46,3 @@ def launch(file, name, grid, block, args, *, defines=None, shared=0):
     values = [nvrtc._packed(arg) for arg in args]
     pointers = (ctypes.c_void_p * len(values))(*[ctypes.cast(ctypes.byref(v), ctypes.c_void_p) for v in values])
     getattr(_library(file, tuple((defines or {}).items())), f"run_{name}")(*grid, *block, shared, pointers)
-
-
-@pytest.fixture
-def emulated(monkeypatch):
-    """The wrappers of `ops.cuda` working on CPU tensors."""
-    if not shutil.which("g++"):
-        pytest.skip("needs g++")
-    for module in MODULES:
-        monkeypatch.setattr(module, "launch", launch)
