@@ -1,0 +1,228 @@
+"""Asking a scan: from points and a question in words to ranked answers and the box of what was asked about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from askscan.data.bank import SceneBank
+from askscan.data.prepare import thinned
+from askscan.data.scan_files import box_to_file
+from askscan.errors import ConfigError
+from askscan.evaluate.runs import Run, load_run, pick_device
+from askscan.geometry.boxes import box_corners, decode_boxes
+from askscan.models.decoding import NUM_ANSWERS, decode_answers
+from askscan.models.pretrainer import Pretrainer
+from askscan.models.scan_qa import ScanQA
+from askscan.models.teacher import Teacher
+from askscan.records import PreparedScene, Scan, TextTokens
+from askscan.shapes import CLASS_NAMES
+
+MAX_POINTS = 60_000
+"""Points of a scan that are put on the device; the model samples from them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedAnswer:
+    """One answer and how sure the model is."""
+
+    answer: str
+    confidence: float
+    """In [0, 1]: the sigmoid of the answer's logit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a scan says to one question."""
+
+    question: str
+    answers: tuple[RankedAnswer, ...]
+    """Best first, at most ten."""
+    center: Float[ndarray, "3"]
+    """Centre of the referred object's box, in the axes and units of the user's file."""
+    size: Float[ndarray, "3"]
+    """Extent of that box along the file's axes."""
+    corners: Float[ndarray, "8 3"]
+    """Its corners in the file's axes and units."""
+    aligned_corners: Float[ndarray, "8 3"]
+    """Its corners in the scan's aligned frame (metres), for pictures."""
+    label: str
+    """Class of the referred object."""
+    warning: str | None
+    """Why the answer may mean nothing; None: no reason is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneEmbedding:
+    """Features of a scan for other people's models, in the aligned frame."""
+
+    scene: Float[ndarray, "d"]
+    """CLS token; of a pre-trained model its embedding in the teacher's space."""
+    proposals: Float[ndarray, "k d"]
+    """Encoded token of each proposal."""
+    center: Float[ndarray, "k 3"]
+    size: Float[ndarray, "k 3"]
+    objectness: Float[ndarray, "k"]
+    """Probability that the proposal is an object."""
+
+
+class Answerer:
+    """A run, ready to be asked. Make one with `askscan.load`."""
+
+    def __init__(self, run: Run, device: torch.device, *, teacher: str | None = None) -> None:
+        self.run, self.device = run, device
+        self._vocabulary = tuple(run.answer_counts)
+        self._teacher_name = teacher
+        self._teacher: Teacher | None = None
+
+    @torch.no_grad()
+    def ask(self, scan: Scan, *questions: str, seed: int = 0) -> tuple[Answer, ...]:
+        """Answer questions about one scan; the scan is encoded once for all of them.
+
+        The aligned frame is known up to a quarter turn, and points are sampled at random: the answer is the mean over
+        the four turns, each with its own sample, and does not depend on how the file was turned.
+
+        Args:
+            scan: From `askscan.read_scan`, or of a data folder.
+            questions: In English.
+            seed: Of the sampling.
+
+        Raises:
+            ConfigError: No question was given, or the run does not answer questions about scans.
+        """
+        module, config = self.run.module, self.run.config
+        if not isinstance(module, ScanQA):
+            raise ConfigError(f"{self.run.name}: does not answer questions about scans; give a run of `askscan train`.")
+        if not questions or not all(question.strip() for question in questions):
+            raise ConfigError("a question is empty; ask something such as `What is next to the bed?`.")
+        bank = SceneBank.from_scenes([turned(scan_points(scan), turns) for turns in range(4)], self.device)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        sample = bank.sample(torch.arange(4, device=self.device), config.inputs, generator)
+        tokens = self._encode(questions)
+        output = module(sample.batch.points, tokens)
+        decoded = decode_answers(output)
+        logits = output.answer_logits.float().mean(0)
+        best = logits.topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+        # Of the four turns, the one that points most clearly at one of its boxes says where.
+        share = output.referred_scores.float().masked_fill(~decoded.kept[:, None], -torch.inf).softmax(-1)
+        clear = share.nan_to_num().amax(-1).argmax(0)
+        answers = []
+        for q, question in enumerate(questions):
+            turn = int(clear[q])
+            k = int(decoded.proposal[turn, q])
+            corners = box_corners(decoded.boxes.center[turn, k], decoded.boxes.size[turn, k].clamp_min(0))
+            aligned = corners.double().cpu().numpy() @ _quarter_turns(turn)  # the inverse of the turn
+            in_file = box_to_file(scan, aligned)
+            ranked = zip(best.indices[q].tolist(), best.values[q].sigmoid().tolist(), strict=True)
+            answers.append(
+                Answer(
+                    question=question,
+                    answers=tuple(RankedAnswer(answer=self._vocabulary[a], confidence=c) for a, c in ranked),
+                    center=in_file.center,
+                    size=in_file.size,
+                    corners=in_file.corners,
+                    aligned_corners=aligned,
+                    label=CLASS_NAMES[int(decoded.boxes.semantic_class[turn, k])],
+                    warning=self._warning(question),
+                )
+            )
+        return tuple(answers)
+
+    @torch.no_grad()
+    def embed(self, scan: Scan, *, seed: int = 0) -> SceneEmbedding:
+        """Scene and proposal features of one scan.
+
+        Raises:
+            ConfigError: The run has no scene encoder (question-only).
+        """
+        return self.embed_points(scan_points(scan), seed=seed)
+
+    @torch.no_grad()
+    def embed_points(self, scene: PreparedScene, *, seed: int = 0) -> SceneEmbedding:
+        """`embed` of a prepared scene."""
+        module, config = self.run.module, self.run.config
+        if not isinstance(module, Pretrainer | ScanQA):
+            raise ConfigError(f"{self.run.name}: has no scene encoder (it is the question-only baseline).")
+        bank = SceneBank.from_scenes([scene], self.device)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        sample = bank.sample(torch.zeros(1, dtype=torch.long, device=self.device), config.inputs, generator)
+        tokens = module.scene(sample.batch.points)
+        first = module.head(tokens.tokens[:, 0]) if isinstance(module, Pretrainer) else tokens.tokens[:, 0]
+        boxes = decode_boxes(tokens.detector)
+        features = (first, tokens.tokens[:, 1:], boxes.center, boxes.size.clamp_min(0), boxes.objectness)
+        arrays = (x[0].float().cpu().numpy() for x in features)
+        scene_row, proposals, center, size, objectness = arrays
+        return SceneEmbedding(scene=scene_row, proposals=proposals, center=center, size=size, objectness=objectness)
+
+    def _encode(self, questions: Sequence[str]) -> TextTokens:
+        """The questions' tokens, the same for each of the four turns."""
+        if self._teacher is None:
+            self._teacher = self.run.teacher(self.device, name=self._teacher_name)
+        encoded = self._teacher.encode_tokens(questions)
+        return TextTokens(
+            features=encoded.features[None].expand(4, -1, -1, -1), mask=encoded.mask[None].expand(4, -1, -1)
+        )
+
+    def _warning(self, question: str) -> str | None:
+        if not self.run.object_names:
+            return None
+        words = set(re.findall(r"[a-z]+", question.lower()))
+        words |= {word[:-2] for word in words if word.endswith("es")} | {
+            word[:-1] for word in words if word[-1:] == "s"
+        }
+        if any(set(name.lower().split()) <= words for name in self.run.object_names):
+            return None
+        return "the question names no kind of object that the model was trained on: the answer may mean nothing"
+
+
+def load(run: str | Path = "default", *, device: str = "auto", teacher: str | None = None) -> Answerer:
+    """A trained model, ready to be asked.
+
+    Args:
+        run: A run folder, a Hub name, or `default`: the model of the package (trained on generated rooms only).
+        device: `auto`, `cpu`, `cuda`, `cuda:N`.
+        teacher: Where to find the run's teacher, if not where the run says.
+
+    Raises:
+        ConfigError: There is no such run or device.
+        WeightsError: The weights do not fit.
+    """
+    where = pick_device(device)
+    return Answerer(load_run(run, where), where, teacher=teacher)
+
+
+def scan_points(scan: Scan) -> PreparedScene:
+    """A scan's vertices as a prepared scene without objects."""
+    mesh = scan.mesh
+    normals = None if mesh.normals is None else np.round(mesh.normals * 127).astype(np.int8)
+    scene = PreparedScene(
+        scene_id=scan.name,
+        xyz=mesh.vertices,
+        rgb=mesh.colors,
+        normals=normals,
+        instance=np.zeros(len(mesh.vertices), np.int32),
+        boxes=np.zeros((0, 6), np.float32),
+        box_class=np.zeros(0, np.int32),
+        object_id=np.zeros(0, np.int32),
+        scene_type="",
+    )
+    return thinned(scene, MAX_POINTS)
+
+
+def turned(scene: PreparedScene, turns: int) -> PreparedScene:
+    """Points and normals turned by quarter turns about z (boxes are not looked at)."""
+    matrix = _quarter_turns(turns)
+    normals = None if scene.normals is None else (scene.normals @ matrix.T).astype(np.int8)
+    return replace(scene, xyz=(scene.xyz @ matrix.T).astype(np.float32), normals=normals)
+
+
+def _quarter_turns(turns: int) -> Float[ndarray, "3 3"]:
+    cos, sin = (1, 0, -1, 0)[turns % 4], (0, 1, 0, -1)[turns % 4]
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], np.float64)

@@ -1,0 +1,179 @@
+"""Runs: a folder that a training left, a Hub name, or the model that is shipped in the package."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from askscan.errors import ConfigError, DataError, WeightsError
+from askscan.models.pretrainer import Pretrainer
+from askscan.models.scan_qa import QuestionOnly, ScanQA
+from askscan.models.teacher import DEFAULT_TEACHER, Teacher
+from askscan.plain import from_plain
+from askscan.train.checkpoint import RunFolder, load_weights
+from askscan.train.config import AnswerConfig, PretrainConfig
+
+DEFAULT_RUN = Path(__file__).parents[1] / "shipped" / "rooms"
+"""The question-answering model of the package, trained on generated rooms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A trained model with what it needs to be used."""
+
+    name: str
+    folder: RunFolder
+    config: PretrainConfig | AnswerConfig
+    module: Pretrainer | ScanQA | QuestionOnly
+    """In evaluation mode, float32."""
+    answer_counts: dict[str, int]
+    """The answer vocabulary in its order, with counts in the training split; empty for pre-training."""
+    object_names: frozenset[str]
+    """Kinds of objects that the training questions were about; empty where the run does not say."""
+    teacher_identity: str
+    teacher_name: str
+
+    def teacher(self, device: torch.device | str = "cpu", *, name: str | None = None) -> Teacher:
+        """The teacher that the run was trained with, found by its name and checked by its content.
+
+        Args:
+            device: Where it computes.
+            name: Where to find it, if not where the run says.
+
+        Raises:
+            WeightsError: It cannot be found, or it is another one.
+        """
+        teacher = Teacher.load(name or self.teacher_name, device)
+        if teacher.identity != self.teacher_identity:
+            raise WeightsError(
+                f"{self.name}: was trained with teacher {self.teacher_identity} ({self.teacher_name}), but "
+                f"{name or self.teacher_name!r} is {teacher.identity}; give the right one with --teacher."
+            )
+        return teacher
+
+
+def resolve_run(name: str | Path) -> Path:
+    """The folder of a run: `default`, a folder, or what the Hub has under that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if str(name) == "default":
+        if not (DEFAULT_RUN / "config.yaml").is_file():
+            raise ConfigError("this installation carries no default model; give a run folder with --run.")
+        return DEFAULT_RUN
+    folder = Path(name)
+    if folder.exists():
+        return folder
+    if str(name).count("/") != 1:
+        raise ConfigError(f"{name}: no such run; give a run folder, a Hub name (owner/name), or `default`.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=["*.yaml", "*.json", "*.safetensors", "*.md"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{name}: no such folder here, and the Hub does not give it ({reason}).") from error
+
+
+def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
+    """Read a run, strictly: every weight of the model must be in the file, and nothing else.
+
+    Raises:
+        ConfigError: There is no such run, or its configuration cannot be read.
+        WeightsError: The weights do not fit.
+    """
+    folder = RunFolder(resolve_run(name))
+    description = _description(folder)
+    where = str(folder.config)
+    counts: dict[str, int] = {}
+    config: PretrainConfig | AnswerConfig
+    module: Pretrainer | ScanQA | QuestionOnly
+    if description.get("stage") == "pretrain":
+        config = from_plain(PretrainConfig, description.get("config"), where)
+        module = Pretrainer(config.model)
+    elif description.get("stage") == "answers":
+        config = from_plain(AnswerConfig, description.get("config"), where)
+        counts = _counts(folder.answers, config.model.num_answers)
+        module = QuestionOnly(config.model) if config.question_only else ScanQA(config.model)
+    else:
+        raise ConfigError(f"{where}: stage is {description.get('stage')!r}; expected pretrain or answers.")
+    _fill(module, folder.model)
+    return Run(
+        name=str(name),
+        folder=folder,
+        config=config,
+        module=module.eval().requires_grad_(False).to(device),
+        answer_counts=counts,
+        object_names=frozenset(description.get("object_names", ())),
+        teacher_identity=str(description.get("teacher")),
+        teacher_name=_teacher_name(folder, str(description.get("teacher_name", "default"))),
+    )
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r}: no CUDA device was found; use cpu.")
+    return device
+
+
+def _description(folder: RunFolder) -> dict[str, Any]:
+    if not folder.config.is_file():
+        raise ConfigError(f"{folder.path}: is no run folder (it has no config.yaml).")
+    try:
+        found = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{folder.config}: cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{folder.config}: is no configuration of a run.")
+    return found
+
+
+def _counts(path: Path, num_answers: int) -> dict[str, int]:
+    try:
+        counts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the answer vocabulary cannot be read ({error}).") from error
+    if not isinstance(counts, dict) or len(counts) != num_answers:
+        size = len(counts) if isinstance(counts, dict) else 0
+        raise WeightsError(f"{path}: has {size} answers, the model {num_answers}; the files are not of one run.")
+    return counts
+
+
+def _fill(module: torch.nn.Module, path: Path) -> None:
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in load_weights(path).items()}
+    wanted = module.state_dict()
+    missing = sorted(wanted.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - wanted.keys())
+    misshapen = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
+    if missing or unexpected or misshapen:
+        raise WeightsError(
+            f"{path}: does not fit its config.yaml: {len(missing)} tensors missing, {len(unexpected)} unknown, "
+            f"{len(misshapen)} of another shape (first {(missing + unexpected + misshapen)[0]})."
+        )
+    module.load_state_dict(tensors)
+
+
+def _teacher_name(folder: RunFolder, name: str) -> str:
+    """A run that was moved together with its teacher finds it beside itself; else where it was."""
+    beside = folder.path / "teacher"
+    if (beside / "config.json").is_file():
+        return str(beside)
+    return "default" if Path(name) == DEFAULT_TEACHER else name
