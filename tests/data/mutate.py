@@ -24,20 +24,20 @@ WORDS = (
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """One to three changes; half of them to a whole number or word, so that they reach behind the parser."""
+    """One or two changes; many of them to a whole number or word, so that they reach behind the parser."""
     out = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.choice([1, 1, 1, 2])):
         if not out:
             break
         at = int(rng.integers(len(out)))
-        match rng.integers(6):
-            case 0:
+        match rng.integers(7):
+            case 0 | 1:
                 out[at] = rng.integers(256)
-            case 1:
-                del out[at:]
             case 2:
-                del out[at : at + int(rng.integers(1, 40))]
+                del out[at:]
             case 3:
+                del out[at : at + int(rng.integers(1, 40))]
+            case 4:
                 out[at:at] = out[at : at + int(rng.integers(1, 40))]
             case _:
                 words = list(re.finditer(rb"[\w.+-]+", bytes(out[:4000])))

@@ -13,16 +13,20 @@ from askscan.errors import ConfigError, DataError
 
 
 def test_every_real_scanqa_question(real_folder: DataFolder) -> None:
-    sizes = {split: len(read_questions(real_folder, split)) for split in ("val", "test_w_obj", "test_wo_obj")}
-    assert sizes == {"val": 4675, "test_w_obj": 4976, "test_wo_obj": 6149}
+    read = {split: read_questions(real_folder, split) for split in ("val", "test_w_obj", "test_wo_obj")}
+    assert {split: len(found) for split, found in read.items()} == {
+        "val": 4675,
+        "test_w_obj": 4976,
+        "test_wo_obj": 6149,
+    }
     raw = json.loads(real_folder.scanqa("val").read_text())
-    for question, entry in zip(read_questions(real_folder, "val"), raw, strict=True):
+    for question, entry in zip(read["val"], raw, strict=True):
         assert question.text == entry["question"] and question.question_id == entry["question_id"]
         assert list(question.answers) == entry["answers"] and 2 <= len(question.answers) <= 8
         assert list(question.object_ids) == entry["object_ids"] and list(question.object_names) == entry["object_names"]
         assert question.situation is None
     for split, prefix in (("test_w_obj", "val-"), ("test_wo_obj", "test-")):
-        for question in read_questions(real_folder, split):
+        for question in read[split]:
             assert question.question_id.startswith(prefix) and not question.answers and not question.object_ids
 
 
@@ -152,7 +156,7 @@ def test_damaged_files_are_read_or_refused(tiny: DataFolder) -> None:
         (read_sqa3d, tiny.sqa3d_annotations("val")),
     ):
         data = path.read_bytes()
-        for _ in range(300):
+        for _ in range(120):
             path.write_bytes(mutated(data, rng))
             try:
                 read(tiny, "val")
@@ -160,7 +164,7 @@ def test_damaged_files_are_read_or_refused(tiny: DataFolder) -> None:
             except DataError as error:
                 assert path.name in str(error)
         path.write_bytes(data)
-    assert num_read > 60
+    assert num_read > 40
 
 
 def test_paths_of_this_machine_are_not_needed(tiny: DataFolder, tmp_path: Path) -> None:

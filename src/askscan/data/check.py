@@ -83,8 +83,9 @@ class _Annotations:
     situated: dict[str, tuple[Question, ...]]
 
     def scenes(self) -> set[str]:
-        entries = [*self.descriptions.values(), *self.questions.values(), *self.situated.values()]
-        return {entry.scene_id for split in entries for entry in split}
+        described = {entry.scene_id for split in self.descriptions.values() for entry in split}
+        asked = {entry.scene_id for of in (self.questions, self.situated) for split in of.values() for entry in split}
+        return described | asked
 
 
 def check(folder: DataFolder) -> CheckReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,12 @@ from askscan.records import PreparedScene
 from askscan.shapes import NUM_CLASSES
 
 FORMAT = "askscan scene 1"
-"""Changes whenever the content or its meaning changes; files of another format are prepared again."""
+"""Changes whenever the content or its meaning changes; files of another format are prepared again.
+
+It is the only metadata key, with everything that is no array as JSON: safetensors writes several keys in random order.
+"""
+
+_ABOUT = ("scene_id", "scene_type", "identity", "notes")
 
 _ROWS = {"xyz": "n", "rgb": "n", "normals": "n", "instance": "n", "boxes": "o", "box_class": "o", "object_id": "o"}
 _COLUMNS = {"xyz": 3, "rgb": 3, "normals": 3, "boxes": 6}
@@ -37,14 +43,10 @@ def save_prepared(path: Path, scene: PreparedScene, *, identity: str = "", notes
 
     arrays = {name: getattr(scene, name) for name in _ROWS}
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
-    about = {
-        "scene_id": scene.scene_id,
-        "scene_type": scene.scene_type,
-        "identity": identity,
-        "notes": "\n".join(notes),
-    }
+    about = {"scene_id": scene.scene_id, "scene_type": scene.scene_type, "identity": identity}
+    about["notes"] = "\n".join(notes)
     with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, {"format": FORMAT, **about}))
+        temporary.write_bytes(save(tensors, {FORMAT: json.dumps(about)}))
 
 
 def load_prepared(path: Path) -> PreparedScene:
@@ -81,13 +83,12 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, 
         raise DataError(f"{path}: no such file; run `askscan prepare` on the data folder")
     try:
         with safe_open(path, framework="numpy") as file:
-            about = dict(file.metadata() or {})
+            about = json.loads((file.metadata() or {}).get(FORMAT, "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
     except Exception as error:  # safetensors lets several kinds of errors through on damaged files
         raise _damaged(path, error) from error
-    missing = {"format", "scene_id", "scene_type", "identity", "notes"} - about.keys()
-    if missing or about["format"] != FORMAT:
-        raise _damaged(path, f"expected format `{FORMAT}`, got `{about.get('format', 'none')[:40]}`")
+    if not isinstance(about, dict) or any(not isinstance(about.get(key), str) for key in _ABOUT):
+        raise _damaged(path, f"expected the format `{FORMAT}`")
     return about, tensors
 
 
@@ -114,4 +115,4 @@ def _fault(tensors: dict[str, ndarray]) -> str:
 
 
 def _within(values: ndarray, end: int) -> bool:
-    return not len(values) or (values.min() >= 0 and values.max() < end)
+    return bool(((values >= 0) & (values < end)).all())

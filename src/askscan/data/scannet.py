@@ -19,6 +19,9 @@ from askscan.records import Mesh, PreparedScene, Scan
 MIN_POINTS = 100
 """Fewer points than this are no scan of a room."""
 
+MAX_COORDINATE_M = 10_000.0
+"""A point farther from the origin than this is damage."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneInfo:
@@ -68,7 +71,7 @@ def read_aligned(folder: DataFolder, scene_id: str) -> Scan:
 
     Raises:
         DataError: the scene has no mesh, arrays or other scan; or the file is damaged, or has points that are not
-            finite.
+            finite or far off.
     """
     sources = scene_sources(folder, scene_id)
     if not sources:
@@ -82,9 +85,9 @@ def read_aligned(folder: DataFolder, scene_id: str) -> Scan:
         from askscan.data.scan_files import read_scan
 
         scan = replace(read_scan(path), name=scene_id)
-    num_wrong = int((~np.isfinite(scan.mesh.vertices).all(axis=1)).sum())
+    num_wrong = int((~(np.abs(scan.mesh.vertices) < MAX_COORDINATE_M)).any(axis=1).sum())
     if num_wrong:
-        raise DataError(f"{path}: {num_wrong} points have coordinates that are not finite; export the scan again")
+        raise DataError(f"{path}: {num_wrong} points are not finite or kilometres away; export the scan again")
     if len(scan.mesh.vertices) < MIN_POINTS:
         raise DataError(f"{path}: {len(scan.mesh.vertices)} points, at least {MIN_POINTS} are needed for a scan")
     return scan
