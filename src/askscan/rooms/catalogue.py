@@ -9,18 +9,18 @@ import numpy as np
 
 COLORS = MappingProxyType(
     {
-        "white": (242, 241, 238),
+        "white": (246, 245, 243),
         "black": (26, 26, 28),
         "gray": (124, 125, 127),
         "brown": (116, 70, 38),
-        "beige": (212, 186, 142),
+        "beige": (214, 178, 118),
         "red": (188, 32, 34),
         "blue": (38, 78, 172),
         "green": (46, 128, 58),
         "yellow": (232, 200, 46),
         "orange": (232, 118, 28),
         "purple": (118, 58, 152),
-        "pink": (238, 142, 176),
+        "pink": (236, 118, 164),
     }
 )
 """Mean RGB of each colour name: far enough apart to stay nameable under shading and noise."""
@@ -135,7 +135,7 @@ _ROWS: tuple[tuple[str, int, tuple[tuple[str, tuple[str, ...]], ...], tuple[str,
     ("laptop", 40, (("metal", ("gray", "black", "white")),), _RECT),
     ("printer", 40, (("plastic", ("white", "gray", "black")),), _RECT),
     ("tv", 25, (("plastic", ("black",)),), _RECT),
-    ("whiteboard", 30, (("metal", ("white",)),), _RECT),
+    ("whiteboard", 30, (("plastic", ("white",)),), _RECT),
     ("blackboard", 30, (("stone", ("black", "green")),), _RECT),
     ("mirror", 19, (("glass", ("white",)),), ("rectangular", "round", "oval")),
     ("clock", 40, (PLASTIC,), ("round", "square")),

@@ -65,10 +65,10 @@ def _picture(rng: np.random.Generator, look: Look) -> Piece:
     width = span(rng, 0.45, 0.9)
     high = width if look.shape in ("square", "round") else width * (span(rng, 0.6, 0.8) if rng.random() < 0.6 else 1.35)
     if look.shape == "round":
-        parts = [_disc("frame", (0.015, 0, high / 2), width, 0.03, frame), _disc("canvas", (0.025, 0, high / 2), width - 0.09, 0.03, main)]  # fmt: skip
+        parts = [_disc("frame", (0.015, 0, high / 2), width, 0.03, frame), _disc("canvas", (0.025, 0, high / 2), width - 0.06, 0.03, main)]  # fmt: skip
     else:
         parts = [box("frame", (0.015, 0, high / 2), (0.03, width, high), frame),
-                 box("canvas", (0.025, 0, high / 2), (0.03, width - 0.09, high - 0.09), main)]  # fmt: skip
+                 box("canvas", (0.025, 0, high / 2), (0.03, width - 0.06, high - 0.06), main)]  # fmt: skip
     return Piece(kind="picture", look=look, parts=tuple(parts))
 
 

@@ -147,7 +147,7 @@ def _stool(rng: np.random.Generator, look: Look) -> Piece:
     main = (look.color, look.material)
     d, high = span(rng, 0.32, 0.42), span(rng, 0.43, 0.75)
     if look.shape == "round" and rng.random() < 0.4:
-        parts = [rod("base", (0, 0, 0.015), (d, d, 0.03), STEEL), rod("column", (0, 0, high / 2), (0.06, 0.06, high), STEEL)]  # fmt: skip
+        parts = [rod("base", (0, 0, 0.015), (d * 0.8, d * 0.8, 0.03), main), rod("column", (0, 0, high / 2), (0.06, 0.06, high), main)]  # fmt: skip
         counts: tuple[tuple[str, int], ...] = ()
     else:
         parts, counts = legs(d * 0.85, d * 0.85, high, 0.04, main), (("leg", 4),)

@@ -30,7 +30,7 @@ def _lamp_of(rng: np.random.Generator, look: Look, high: float, across: float) -
     stand = STEEL if rng.random() < 0.5 else DARK
     body = (rod if look.shape == "round" else box)("shade", (0, 0, high - shade_high / 2), (across, across, shade_high), main, taper=span(rng, 0.6, 0.85))  # fmt: skip
     parts = (
-        rod("base", (0, 0, 0.02), (across * 0.6, across * 0.6, 0.04), stand),
+        rod("base", (0, 0, 0.02), (across * 0.45, across * 0.45, 0.04), stand),
         rod("pole", (0, 0, high / 2), (0.035, 0.035, high), stand),
         body,
     )

@@ -29,10 +29,10 @@ def _table_on(rng: np.random.Generator, kind: str, look: Look, size: tuple[float
     counts: tuple[tuple[str, int], ...] = ()
     if look.shape in ("round", "oval") and style < 0.6:
         w = min(depth, width)
-        parts = [rod("base", (0, 0, 0.02), (w * 0.55, w * 0.55, 0.04), leg_paint),
+        parts = [rod("base", (0, 0, 0.02), (w * 0.55, w * 0.55, 0.04), main),
                  rod("column", (0, 0, under / 2), (0.09, 0.09, under), leg_paint)]  # fmt: skip
     elif look.shape == "rectangular" and style < 0.3:
-        parts = [box("panel", (0, s * (width / 2 - 0.1), under / 2), (depth * 0.8, 0.05, under), leg_paint)
+        parts = [box("panel", (0, s * (width / 2 - 0.1), under / 2), (depth * 0.8, 0.05, under), main)
                  for s in (-1, 1)]  # fmt: skip
     else:
         inset = 0.66 if look.shape in ("round", "oval") else 0.96
@@ -133,7 +133,7 @@ def _bed(rng: np.random.Generator, look: Look) -> Piece:
         box("frame", (0, 0, top / 2 - 0.06), (long, width, top - 0.24), frame),
         box("headboard", (-long / 2 - 0.03, 0, head / 2), (0.06, width + 0.06, head), frame),
         soft("mattress", (0, 0, top - 0.11), (long - 0.04, width - 0.04, 0.2), LIGHT, 0.05),
-        soft("blanket", (0.24, 0, top - 0.12), (long - 0.46, width + 0.05, 0.25), main, 0.04),
+        soft("blanket", (0.24, 0, top - 0.16), (long - 0.46, width + 0.05, 0.33), main, 0.04),
     ]
     if rng.random() < 0.5:
         parts.append(soft("blanket", (-long / 2 + 0.62, 0, top + 0.02), (0.22, width + 0.05, 0.05), main, 0.025))
