@@ -2,7 +2,7 @@
 
     PYTHONPATH=src python3 bench/ops/check_gpu.py [SECTION...]
 
-Every section runs in a process of its own with a time limit, so that a failing or hanging kernel does not stop the rest.
+Every section is a process of its own with a time limit: a failing or hanging kernel does not stop the rest.
 """
 
 import subprocess
@@ -81,7 +81,7 @@ def gathered(points: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return points.gather(1, index[..., None].expand(-1, -1, 3)).contiguous()
 
 
-# --- parity ------------------------------------------------------------------------------------------------------------
+# --- parity ---
 
 
 def parity() -> None:
@@ -174,7 +174,7 @@ def large() -> None:
 
 
 def graph() -> None:
-    """All operations, forward and backward, in a CUDA graph, with synchronisations forbidden; replayed on new inputs."""
+    """All operations, forward and backward, in a CUDA graph, synchronisations forbidden; replayed on new inputs."""
     from askscan import ops
 
     def step(xyz: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -210,7 +210,7 @@ def graph() -> None:
     print(f"graph: {failures} failures", flush=True)
 
 
-# --- times -------------------------------------------------------------------------------------------------------------
+# --- times ---
 
 
 def alternating(inputs: list[torch.Tensor]) -> Iterator[torch.Tensor]:

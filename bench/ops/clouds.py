@@ -18,7 +18,7 @@ def room(b: int, n: int, generator: torch.Generator) -> Tensor:
 
 
 def cloud(kind: str, b: int, n: int, seed: int = 0) -> Tensor:
-    """Clouds (b, n, 3) of one kind: room, uniform, grid (many ties), duplicates, cluster (tight, with far outliers), zero-padded."""
+    """Clouds (b, n, 3): room, uniform, grid (ties), duplicates, cluster (tight, with outliers), padded with zeros."""
     generator = torch.Generator().manual_seed(seed)
     if kind == "room":
         return room(b, n, generator)

@@ -1,4 +1,4 @@
-"""Every operation is tested in each implementation: plain torch, numba, the CUDA kernels on the emulator and on a GPU."""
+"""Every operation is tested in each implementation: plain torch, numba, CUDA kernels on the emulator and on a GPU."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Runs the CUDA kernels on the CPU: their text compiled by g++ against `emulator.h`, behind the signature of `nvrtc.launch`."""
+"""Runs the CUDA kernels on the CPU: their text compiled by g++ against `emulator.h`, called like `nvrtc.launch`."""
 
 import ctypes
 import re

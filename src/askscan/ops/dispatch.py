@@ -1,8 +1,8 @@
 """Which implementation answers an operation, and why.
 
-The device of the inputs chooses at call time: `cuda` kernels on NVIDIA GPUs, `cpu` (numba) on the CPU, and the plain torch
-`reference` wherever those cannot run, which is said once. `ASKSCAN_OPS=reference|cpu|cuda`, or `use("reference")` around
-a call, forces one; asking for one where it cannot run is an error.
+The device of the inputs chooses at call time: `cuda` kernels on NVIDIA GPUs, `cpu` (numba) on the CPU, and the plain
+torch `reference` wherever those cannot run, which is said once. `ASKSCAN_OPS=reference|cpu|cuda`, or `use("reference")`
+around a call, forces one; asking for one where it cannot run is an error.
 """
 
 from __future__ import annotations

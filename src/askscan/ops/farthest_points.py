@@ -12,8 +12,8 @@ from askscan.ops.dispatch import implementation
 def farthest_points(xyz: Float32[Tensor, "b n 3"], num: int) -> Int64[Tensor, "b m"]:
     """Indices of `num` points of each cloud, each the farthest from those before it (Eldar et al. 1997; PointNet++).
 
-    Starts at point 0. Squared distances are float32, summed as (dx^2 + dy^2) + dz^2 without fused multiply-add, and ties go
-    to the lowest index, so that every implementation gives the same indices. Once all distances are 0 (duplicates, or fewer
+    Starts at point 0. Squared distances are float32, summed as (dx^2 + dy^2) + dz^2 without fused multiply-add; ties go
+    to the lowest index: every implementation gives the same indices. Once all distances are 0 (duplicates, or fewer
     points than `num`) index 0 repeats. A prefix of the result is the result for that smaller `num`. No gradient.
 
     Args:

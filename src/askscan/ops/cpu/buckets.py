@@ -1,4 +1,4 @@
-"""Spatially ordered clouds on the CPU, the same idea as `ops/cuda/spatial.cu`: a path of cells, cut into buckets with boxes.
+"""Spatially ordered clouds on the CPU, as in `ops/cuda/spatial.cu`: a path of cells, cut into buckets with boxes.
 
 Compiled code here keeps float32 and the contract's sum order: numba without fastmath fuses and reorders nothing.
 """
@@ -57,13 +57,12 @@ def box_distance(boxes: np.ndarray, k: int, x: float, y: float, z: float) -> flo
 
 
 @compiled
-def sort_points(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Orders one cloud (n, 3) along halved cells, longest edge first.
+def _plan(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Halves the longest edge of the cloud's box again and again.
 
     Returns:
-        Points in order as (3, n) float32, their original indices (n,) int64, and the buckets' boxes (k, 6) float32.
+        Low corner (3,), cells per metre (3,), bits of each axis (3,), and the axis of each halving.
     """
-    n = xyz.shape[0]
     low, edge = np.empty(3, np.float32), np.empty(3, np.float32)
     for a in range(3):
         low[a] = xyz[:, a].min()
@@ -77,30 +76,43 @@ def sort_points(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for a in range(3):
         if edge[a] > 0:
             scale[a] = np.float32(1 << bits[a]) / edge[a]
-    key, count = np.empty(n, np.int64), np.zeros((1 << _BITS) + 1, np.int64)
-    cell = np.empty(3, np.int64)
-    for i in range(n):
+    return low, scale, bits, axis
+
+
+@compiled
+def _cells(xyz: np.ndarray) -> np.ndarray:
+    """Place of each point's cell (n,) on the path."""
+    low, scale, bits, axis = _plan(xyz)
+    cells = np.empty(len(xyz), np.int64)
+    here, left = np.empty(3, np.int64), np.empty(3, np.int64)
+    for i in range(len(xyz)):
         for a in range(3):
-            cell[a] = min(max(np.int64((xyz[i, a] - low[a]) * scale[a]), 0), (1 << bits[a]) - 1)
-        rest_x, rest_y, rest_z, code = bits[0], bits[1], bits[2], 0
-        for level in range(_BITS):
-            if axis[level] == 0:
-                rest_x -= 1
-                bit = cell[0] >> rest_x
-            elif axis[level] == 1:
-                rest_y -= 1
-                bit = cell[1] >> rest_y
-            else:
-                rest_z -= 1
-                bit = cell[2] >> rest_z
-            code = code * 2 + (bit & 1)
-        key[i] = code
-        count[code + 1] += 1
-    place = np.cumsum(count)
+            here[a] = min(max(np.int64((xyz[i, a] - low[a]) * scale[a]), 0), (1 << bits[a]) - 1)
+            left[a] = bits[a]
+        code = 0
+        for a in axis:
+            left[a] -= 1
+            code = code * 2 + ((here[a] >> left[a]) & 1)
+        cells[i] = code
+    return cells
+
+
+@compiled
+def sort_points(xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orders one cloud (n, 3) along its path of cells and cuts it into buckets.
+
+    Returns:
+        Points in order as (3, n) float32, their original indices (n,) int64, and the buckets' boxes (k, 6) float32.
+    """
+    n, cells = xyz.shape[0], _cells(xyz)
+    place = np.zeros((1 << _BITS) + 1, np.int64)
+    for cell in cells:
+        place[cell + 1] += 1
+    place = np.cumsum(place)
     points, order = np.empty((3, n), np.float32), np.empty(n, np.int64)
     for i in range(n):
-        to = place[key[i]]
-        place[key[i]] += 1
+        to = place[cells[i]]
+        place[cells[i]] += 1
         points[0, to], points[1, to], points[2, to], order[to] = xyz[i, 0], xyz[i, 1], xyz[i, 2], i
     num = (n + BUCKET - 1) // BUCKET
     boxes = np.empty((num, 6), np.float32)

@@ -1,4 +1,4 @@
-"""Ball query on the GPU: one warp a centre, over bucket boxes or straight through small clouds (see `ball_query.cu`)."""
+"""Ball query on the GPU: one warp a centre, over bucket boxes, or straight through a small cloud (`ball_query.cu`)."""
 
 from __future__ import annotations
 

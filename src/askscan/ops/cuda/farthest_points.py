@@ -10,7 +10,7 @@ from askscan.ops.cuda.spatial import sort_points
 
 
 def farthest_points(xyz: Tensor, num: int, *, threads: int = 0, slots: int = 1) -> Tensor:
-    """See `askscan.ops.farthest_points`; `threads` of a block (0: by size) and bucket `slots` of a thread are tuning."""
+    """See `askscan.ops.farthest_points`; `threads` a block (0: by size) and bucket `slots` a thread are tuning."""
     b, n, _ = xyz.shape
     out = torch.empty(b, num, dtype=torch.int64, device=xyz.device)
     if num == 0:
