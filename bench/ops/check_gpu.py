@@ -68,11 +68,11 @@ def median_ms(run: Callable[[], object], repeats: int = 15) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def report(name: str, run: Callable[[], object], note: str = "") -> None:
+def report(name: str, run: Callable[[], object], repeats: int = 15) -> None:
     def timed() -> None:
-        milliseconds, goal = median_ms(run), GOALS_MS.get(name)
+        milliseconds, goal = median_ms(run, repeats), GOALS_MS.get(name)
         verdict = "" if goal is None else f"  goal {goal} {'met' if milliseconds <= goal else 'MISSED'}"
-        print(f"{name:58s} {milliseconds:9.3f} ms{verdict} {note}", flush=True)
+        print(f"{name:58s} {milliseconds:9.3f} ms{verdict}", flush=True)
 
     attempt(name, timed)
 
@@ -257,7 +257,7 @@ def times() -> None:
             lambda r=rows, f=features, g=grad: torch.autograd.grad(r, f, g, retain_graph=True),
         )
         print(f"  ({rows.numel() * rows.element_size() / 1e9:.2f} GB of rows)", flush=True)
-        del features, rows, grad
+        del rows, grad
     seeds = torch.randn(16, 512, 512, device="cuda", dtype=torch.bfloat16, requires_grad=True)
     distances, near = ops.three_nearest(votes, centers[:, :512].contiguous())
     mixed = ops.interpolate(seeds, near, ops.interpolation_weights(distances))
@@ -265,8 +265,9 @@ def times() -> None:
     report("interpolate 16 x 512 -> 1,024, 512 channels bf16", lambda: ops.interpolate(seeds.detach(), near, weight))
     report("  backward", lambda: torch.autograd.grad(mixed, seeds, torch.ones_like(mixed), retain_graph=True))
     with ops.use("reference"):
-        report("plain torch: farthest points 16 x 40,000 -> 2,048", lambda: ops.farthest_points(clouds[0], 2048))
-        report("plain torch: ball query 16 x 2,048", lambda: ops.ball_query(centers, clouds[0], 0.2, 64))
+        report("plain torch: farthest points 16 x 40,000 -> 2,048", lambda: ops.farthest_points(clouds[0], 2048), 3)
+        report("plain torch: ball query 16 x 2,048", lambda: ops.ball_query(centers, clouds[0], 0.2, 64), 1)
+        report("plain torch: group forward bf16", lambda: ops.group(features.detach(), balls), 5)
 
 
 def farthest() -> None:

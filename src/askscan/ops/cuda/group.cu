@@ -1,15 +1,24 @@
 // Rows gathered by index, and their gradient. Grid: (blocks of rows, batch). Block: (vectors of a row, rows).
 //
-// Forward copies bits: UNIT is an unsigned type of as many bytes as divide a row and its address. Backward adds in float32 with
+// Forward copies bits in units of UNIT_BYTES, which divide a row and its address. Backward adds in float32 with
 // atomics, whose order, and so the last bits of the sums, varies from run to run.
-#ifndef UNIT
-#define UNIT uint4
+#ifndef UNIT_BYTES
+#define UNIT_BYTES 16
+#endif
+#if UNIT_BYTES == 16
+typedef uint4 unit_t;
+#elif UNIT_BYTES == 4
+typedef unsigned int unit_t;
+#elif UNIT_BYTES == 2
+typedef unsigned short unit_t;
+#else
+typedef unsigned char unit_t;
 #endif
 #ifndef ROWS
 #define ROWS 4
 #endif
 
-extern "C" __global__ void group(const UNIT* __restrict__ features, const index_t* __restrict__ index, UNIT* __restrict__ out,
+extern "C" __global__ void group(const unit_t* __restrict__ features, const index_t* __restrict__ index, unit_t* __restrict__ out,
                                  int n, int rows, int units) {
   features += (size_t)blockIdx.y * n * units;
   index += (size_t)blockIdx.y * rows;
@@ -19,7 +28,7 @@ extern "C" __global__ void group(const UNIT* __restrict__ features, const index_
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) source[r] = (int)index[min(first + r * (int)blockDim.y, rows - 1)];
   for (int unit = threadIdx.x; unit < units; unit += blockDim.x) {
-    UNIT value[ROWS];
+    unit_t value[ROWS];
 #pragma unroll
     for (int r = 0; r < ROWS; ++r) value[r] = features[(size_t)source[r] * units + unit];
 #pragma unroll

@@ -8,7 +8,7 @@ from torch import Tensor
 from askscan.ops.cuda.nvrtc import launch
 from askscan.ops.cuda.rows import row_block, vector_defines
 
-_UNITS = ((16, "uint4"), (4, "unsigned"), (2, "unsigned short"), (1, "unsigned char"))
+_UNIT_BYTES = (16, 4, 2, 1)
 _ROWS = 4
 
 
@@ -18,13 +18,13 @@ def group(features: Tensor, index: Tensor) -> Tensor:
     features, index = features.contiguous(), index.contiguous()
     out = features.new_empty(b, m, k, c)
     row_bytes = c * features.element_size()
-    size, unit = next(u for u in _UNITS if row_bytes % u[0] == 0 and features.data_ptr() % u[0] == 0)
+    size = next(s for s in _UNIT_BYTES if row_bytes % s == 0 and features.data_ptr() % s == 0)
     if c == 0:
         return out
     block = row_block(row_bytes // size)
     grid = (-(-m * k // (block[1] * _ROWS)), b)
     args = (features, index, out, n, m * k, row_bytes // size)
-    launch("group", "group", grid, block, args, defines={"UNIT": unit, "ROWS": _ROWS})
+    launch("group", "group", grid, block, args, defines={"UNIT_BYTES": size, "ROWS": _ROWS})
     return out
 
 
