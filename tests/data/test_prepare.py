@@ -81,6 +81,13 @@ def test_unknown_labels_are_an_option(tiny: DataFolder) -> None:
     assert not report.errors and any("gizmo" in note for note in report.notes)
 
 
+def test_a_dead_process_is_told(tiny: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signal.SIG_IGN", "no handler")  # the processes fail as they start
+    write_tiny_scene(tiny.root, tiny_scene(3, 600))
+    with pytest.raises(DataError, match="use fewer processes"):
+        prepare(tiny, processes=2)
+
+
 def test_nothing_to_prepare_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no scans; put one folder per scene"):
         prepare(DataFolder(tmp_path))

@@ -91,7 +91,7 @@ def write_label_table(root: Path) -> None:
 
 
 def write_tiny_collection(root: Path, num_scenes: int = 2, points: int = 600) -> tuple[TinyScene, ...]:
-    """A whole data folder: scans, label table, lists, ScanRefer, ScanQA, SQA3D and pictures; the last scene is val."""
+    """A whole data folder: scans, label table, lists, ScanRefer, ScanQA and SQA3D; the last scene is val."""
     write_label_table(root)
     scenes = tuple(tiny_scene(index, points) for index in range(num_scenes))
     for scene in scenes:

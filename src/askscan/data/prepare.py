@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,6 +23,11 @@ MAX_POINTS = 50_000
 
 Progress = Callable[[int, int], None]
 """Called with the number of scenes done and the number of all scenes."""
+
+
+class _Options(TypedDict):
+    max_points: int
+    skip_unknown_labels: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,7 @@ def prepare(
             needs the usual `if __name__ == "__main__":`.
         max_points: Vertices kept per scene, drawn at random once.
         skip_unknown_labels: Leave out objects whose label is not in the label table, instead of failing the scene.
-        progress: Called after each scene.
+        progress: Called after each scene that was not there already.
 
     Raises:
         DataError: there is no scan at all, or a process died. Faults of single scenes are in the report.
@@ -92,24 +98,24 @@ def prepare(
     scene_ids = folder.scans_on_disk()
     if not scene_ids:
         raise DataError(f"{folder.scans}: no scans; put one folder per scene there (scene0000_00/...)")
-    work = partial(prepare_scene, folder, max_points=max_points, skip_unknown_labels=skip_unknown_labels)
-    outcomes = []
-    for outcome in _in_parallel(work, scene_ids, min(processes, len(scene_ids))):
+    options: _Options = {"max_points": max_points, "skip_unknown_labels": skip_unknown_labels}
+    pending = [scene_id for scene_id in scene_ids if not _is_current(folder, scene_id, options)]
+    outcomes = [SceneOutcome(scene_id=scene_id) for scene_id in sorted(set(scene_ids) - set(pending))]
+    work = partial(_prepare_scene, folder, options)
+    # A process takes longer to start than a few scenes.
+    for outcome in _in_parallel(work, pending, min(processes, len(pending) // 2)):
         outcomes.append(outcome)
         if progress:
             progress(len(outcomes), len(scene_ids))
     return PrepareReport(outcomes=tuple(sorted(outcomes, key=lambda o: o.scene_id)))
 
 
-def prepare_scene(folder: DataFolder, scene_id: str, *, max_points: int, skip_unknown_labels: bool) -> SceneOutcome:
-    """Prepare one scene unless that is done; a fault of its files is told in the outcome."""
-    identity = _identity(folder, scene_id, max_points, skip_unknown_labels)
-    path = folder.prepared(scene_id)
-    if path.is_file() and _is_current(path, identity):
-        return SceneOutcome(scene_id=scene_id)
+def _prepare_scene(folder: DataFolder, options: _Options, scene_id: str) -> SceneOutcome:
+    identity = _identity(folder, scene_id, options)  # of before the reading: a file that changes meanwhile is noticed
     try:
-        scene, notes = read_scene(folder, scene_id, skip_unknown_labels=skip_unknown_labels)
-        save_prepared(path, thinned(scene, max_points), identity=identity, notes=notes)
+        scene, notes = read_scene(folder, scene_id, skip_unknown_labels=options["skip_unknown_labels"])
+        thin = thinned(scene, options["max_points"])
+        save_prepared(folder.prepared(scene_id), thin, identity=identity, notes=notes)
     except DataError as error:
         return SceneOutcome(scene_id=scene_id, error=str(error))
     return SceneOutcome(scene_id=scene_id, made=True, notes=notes)
@@ -131,16 +137,17 @@ def thinned(scene: PreparedScene, max_points: int) -> PreparedScene:
     )
 
 
-def _identity(folder: DataFolder, scene_id: str, max_points: int, skip_unknown_labels: bool) -> str:
+def _identity(folder: DataFolder, scene_id: str, options: _Options) -> str:
     """Sizes and times of the sources, and the options: a prepared file made from others is stale."""
     stats = {path.name: path.stat() for path in scene_sources(folder, scene_id)}
     sources = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-    return json.dumps({"sources": sources, "max_points": max_points, "skip_unknown_labels": skip_unknown_labels})
+    return json.dumps({"sources": sources, **options})
 
 
-def _is_current(path: Path, identity: str) -> bool:
+def _is_current(folder: DataFolder, scene_id: str, options: _Options) -> bool:
+    path = folder.prepared(scene_id)
     try:
-        return read_about(path)["identity"] == identity
+        return path.is_file() and read_about(path)["identity"] == _identity(folder, scene_id, options)
     except DataError:  # cut off, or of an older format
         return False
 
@@ -148,7 +155,7 @@ def _is_current(path: Path, identity: str) -> bool:
 def _in_parallel(
     work: Callable[[str], SceneOutcome], scene_ids: Iterable[str], processes: int
 ) -> Iterator[SceneOutcome]:
-    if processes == 1:
+    if processes <= 1:
         yield from map(work, scene_ids)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -156,7 +163,9 @@ def _in_parallel(
     from multiprocessing import get_context
 
     # Fresh processes: a fork would copy threads' locks (progress bars, numba) in whatever state they are.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    # Ctrl-C is for this process alone: the others end their scene and are told to stop.
+    quiet = (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=signal.signal, initargs=quiet)
     try:
         for future in as_completed([pool.submit(work, scene_id) for scene_id in scene_ids]):
             yield future.result()
