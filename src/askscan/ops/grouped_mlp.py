@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from askscan.errors import ConfigError
+from askscan.ops.dispatch import forced
 from askscan.ops.reference import grouped_mlp as reference
 from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm
 
@@ -23,29 +25,28 @@ __all__ = ["AllReduce", "ConvNorm", "grouped_mlp"]
 
 @cache
 def _say_once(reason: str) -> None:
-    warnings.warn(f"grouped_mlp runs as plain torch on this GPU: {reason}.", stacklevel=4)
+    warnings.warn(f"grouped_mlp runs as plain torch: {reason}", stacklevel=4)
 
 
 def _compute_dtype(x: Tensor) -> torch.dtype:
-    return torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+    return torch.get_autocast_dtype("cuda") if x.is_cuda and torch.is_autocast_enabled("cuda") else x.dtype
 
 
-def _use_kernels(xyz: Tensor, features: Tensor | None, index: Tensor, layers: Sequence[ConvNorm]) -> bool:
-    """Kernels take 16-bit activations on Ampere and newer; float32 is the reference's, exact and slow."""
-    if not xyz.is_cuda or _compute_dtype(xyz if features is None else features) not in (torch.bfloat16, torch.float16):
-        return False
+def _why_not(dtype: torch.dtype, xyz: Tensor, index: Tensor, layers: Sequence[ConvNorm], fixed: bool) -> str | None:
+    """Why the kernels cannot answer, or None."""
+    if dtype not in (torch.bfloat16, torch.float16):
+        return f"the kernels store activations in 16 bits, not {dtype}"
+    if not xyz.is_cuda:
+        return f"there are no kernels for {xyz.device.type} devices"
+    if fixed:
+        return "the kernels have no gradient through fixed statistics or to positions without features"
     if find_spec("triton") is None:
-        _say_once("Triton is not installed (`pip install askscan[cuda]`)")
-        return False
+        return "Triton is not installed (`pip install askscan[cuda]`)"
     if torch.cuda.get_device_capability(xyz.device) < (8, 0):
-        _say_once("the kernels need compute capability 8.0")
-        return False
+        return "the kernels need compute capability 8.0"
     from askscan.ops.cuda import grouped_mlp as cuda
 
-    reason = cuda.unsupported(index, layers)
-    if reason is not None:
-        _say_once(reason)
-    return reason is None
+    return cuda.unsupported(index, layers)
 
 
 def grouped_mlp(
@@ -79,6 +80,9 @@ def grouped_mlp(
         eps: Added to the variances.
         all_reduce: Sums a tensor over the ranks of a distributed run: BatchNorm then has the statistics of all ranks.
 
+    Raises:
+        ConfigError: `ASKSCAN_OPS=cuda` or `use("cuda")` where the kernels cannot run.
+
     Returns:
         In the dtype of the features, or of autocast where it is on. On a GPU, 16-bit dtypes run in Triton kernels
         (float32 statistics and accumulation); everything else is the reference.
@@ -87,11 +91,16 @@ def grouped_mlp(
     needs_grad = torch.is_grad_enabled() and any(
         t.requires_grad for t in (xyz, centers, features, *(layer.weight for layer in layers)) if t is not None
     )
-    # Gradients through fixed statistics, or to positions alone, are rare: the reference has them.
     rare = needs_grad and (not training or (features is None and xyz.requires_grad))
-    if not rare and _use_kernels(xyz, features, index, layers):
+    dtype = _compute_dtype(xyz if features is None else features)
+    wanted = forced()
+    reason = "the reference was asked for" if wanted == "reference" else _why_not(dtype, xyz, index, layers, rare)
+    if reason is None:
         from askscan.ops.cuda import grouped_mlp as cuda
 
-        dtype = _compute_dtype(xyz if features is None else features)
         return cuda.grouped_mlp(xyz, centers, index, features, layers, all_reduce=all_reduce, dtype=dtype, **arguments)
+    if wanted == "cuda":
+        raise ConfigError(f"grouped_mlp: the cuda implementation was asked for, but {reason}")
+    if xyz.is_cuda and dtype.itemsize == 2 and wanted is None:
+        _say_once(reason)  # float32 on a GPU is for exactness, which the reference has
     return reference.grouped_mlp(xyz, centers, index, features, layers, all_reduce=all_reduce, **arguments)

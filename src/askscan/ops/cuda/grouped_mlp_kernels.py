@@ -21,31 +21,32 @@ A program's rows are whole centres; a number of neighbours that is no power of t
 
 from __future__ import annotations
 
+from typing import no_type_check  # constexpr arguments arrive as numbers, or as they are in the interpreter
+
 import triton
 import triton.language as tl
 
 
 @triton.jit
-def _rows(tile, index, num_centers, m, n, K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr):
-    """Rows of a tile: number in (b m k), centre in (b m), is it real, and its point in (b n)."""
+@no_type_check
+def _rows(tile, num_centers, K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr):
+    """Rows of a tile: the first one's number in (b m k), their numbers after that, centre in (b m), are they real."""
     r = tl.arange(0, CENTERS * K_PAD)
     center = tile * CENTERS + r // K_PAD
     slot = r % K_PAD
-    valid = (slot < K) & (center < num_centers)
-    row = center.to(tl.int64) * K + slot
-    point = tl.load(index + row, mask=valid, other=0).to(tl.int64) + (center // m).to(tl.int64) * n
-    return row, center, valid, point
+    first = tl.cast(tile, tl.int64) * CENTERS * K
+    return first, (r // K_PAD) * K + slot, center, (slot < K) & (center < num_centers)
 
 
 @triton.jit
-def _valid_rows(tile, num_centers, K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr):
-    r = tl.arange(0, CENTERS * K_PAD)
-    center = tile * CENTERS + r // K_PAD
-    slot = r % K_PAD
-    return center.to(tl.int64) * K + slot, (slot < K) & (center < num_centers)
+@no_type_check
+def _points(index, first, row, center, valid, m, n):
+    """Point of each row in (b n)."""
+    return tl.load(index + first + row, mask=valid, other=0).to(tl.int64) + (center // m).to(tl.int64) * n
 
 
 @triton.jit
+@no_type_check
 def _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW: tl.constexpr):
     """(rows, 16): relative xyz, raw features, zeros, and 1 in the last column of real rows."""
     j = tl.arange(0, 16)
@@ -60,6 +61,7 @@ def _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW: 
 
 
 @triton.jit
+@no_type_check
 def _direct_weight(w1, w1_stride, C1: tl.constexpr, NUM_RAW: tl.constexpr):
     """(16, C1): the columns of W1 that act on the direct input; zero for the constant."""
     j = tl.arange(0, 16)
@@ -68,6 +70,7 @@ def _direct_weight(w1, w1_stride, C1: tl.constexpr, NUM_RAW: tl.constexpr):
 
 
 @triton.jit
+@no_type_check
 def _first_layer(x, w, projected, point, valid, C1: tl.constexpr, HAS_PROJECTED: tl.constexpr, XP: tl.constexpr):
     y = tl.dot(x, w, input_precision=XP)
     if HAS_PROJECTED:
@@ -77,6 +80,7 @@ def _first_layer(x, w, projected, point, valid, C1: tl.constexpr, HAS_PROJECTED:
 
 
 @triton.jit
+@no_type_check
 def _norm_vectors(stats, gamma, beta, c, C: tl.constexpr, eps):
     """Mean, 1 / standard deviation, gamma, beta of the channels c. `stats` is (2, C): mean, biased variance."""
     mean = tl.load(stats + c)
@@ -85,6 +89,7 @@ def _norm_vectors(stats, gamma, beta, c, C: tl.constexpr, eps):
 
 
 @triton.jit
+@no_type_check
 def _norm_relu(y, stats, gamma, beta, eps, C: tl.constexpr, DTYPE: tl.constexpr):
     mean, inv_std, g, b = _norm_vectors(stats, gamma, beta, tl.arange(0, C), C, eps)
     scale = inv_std * g
@@ -92,12 +97,14 @@ def _norm_relu(y, stats, gamma, beta, eps, C: tl.constexpr, DTYPE: tl.constexpr)
 
 
 @triton.jit
+@no_type_check
 def _clear(sums, C: tl.constexpr, NUM: tl.constexpr):
     for i in tl.static_range(NUM):
         tl.store(sums + i * C + tl.arange(0, C), tl.zeros((C,), tl.float32))
 
 
 @triton.jit
+@no_type_check
 def _add_statistics(y, valid, num_valid, count, sums, C: tl.constexpr):
     """Merge a tile into the program's (mean, squared deviations, count), which live in memory to spare registers."""
     c = tl.arange(0, C)
@@ -116,6 +123,7 @@ def _add_statistics(y, valid, num_valid, count, sums, C: tl.constexpr):
 
 
 @triton.jit
+@no_type_check
 def _add_sums(grad, y, sums, C: tl.constexpr):
     """Add a tile's sums of grad and grad * y to the program's."""
     c = tl.arange(0, C)
@@ -127,6 +135,7 @@ def _add_sums(grad, y, sums, C: tl.constexpr):
 
 
 @triton.jit
+@no_type_check
 def first_kernel(
     xyz, centers, index, raw, projected, w1, partial, num_centers, m, n, num_tiles, w1_stride, inv_radius,
     C1: tl.constexpr, NUM_RAW: tl.constexpr, HAS_PROJECTED: tl.constexpr,
@@ -138,7 +147,8 @@ def first_kernel(
     _clear(sums, C1, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        _, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
+        first, row, center, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
+        point = _points(index, first, row, center, valid, m, n)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
@@ -146,6 +156,7 @@ def first_kernel(
 
 
 @triton.jit
+@no_type_check
 def second_kernel(
     xyz, centers, index, raw, projected, w1, stats1, gamma1, beta1, w2, y2, partial,
     num_centers, m, n, num_tiles, w1_stride, inv_radius, eps,
@@ -162,17 +173,19 @@ def second_kernel(
     _clear(sums, C2, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
+        first, row, center, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
+        point = _points(index, first, row, center, valid, m, n)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
         a1 = _norm_relu(y1, stats1, gamma1, beta1, eps, C1, dtype)
         y = tl.dot(a1, wt2, input_precision=DP)
-        tl.store(y2 + row[:, None] * C2 + c2[None, :], y.to(dtype), mask=valid[:, None])
+        tl.store(y2 + first * C2 + row[:, None] * C2 + c2[None, :], y.to(dtype), mask=valid[:, None])
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
         count = _add_statistics(y, valid, num_valid, count, sums, C2)
 
 
 @triton.jit
+@no_type_check
 def _max_over_neighbours(z, valid, K_PAD: tl.constexpr, CENTERS: tl.constexpr, C: tl.constexpr, PACK: tl.constexpr):
     """Maximum over each centre's rows and its slot, lowest slot first on ties.
 
@@ -196,6 +209,7 @@ def _max_over_neighbours(z, valid, K_PAD: tl.constexpr, CENTERS: tl.constexpr, C
 
 
 @triton.jit
+@no_type_check
 def third_kernel(
     y2, stats2, gamma2, beta2, w3, gamma3, top, winner, partial, num_centers, num_tiles, eps,
     C2: tl.constexpr, C3: tl.constexpr,
@@ -211,20 +225,22 @@ def third_kernel(
     _clear(sums, C3, 3)
     count = 0.0
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, valid = _valid_rows(tile, num_centers, K, K_PAD, CENTERS)
-        y = tl.load(y2 + row[:, None] * C2 + c2[None, :], mask=valid[:, None], other=0.0).to(tl.float32)
+        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
+        y = tl.load(y2 + first * C2 + row[:, None] * C2 + c2[None, :], mask=valid[:, None], other=0.0).to(tl.float32)
         a2 = _norm_relu(y, stats2, gamma2, beta2, eps, C2, dtype)
         z = tl.dot(a2, wt3, input_precision=DP)
         num_valid = (tl.minimum(num_centers - tile * CENTERS, CENTERS) * K).to(tl.float32)
         count = _add_statistics(z * sign[None, :], valid, num_valid, count, sums, C3)
         value, slot = _max_over_neighbours(z, valid, K_PAD, CENTERS, C3, dtype != tl.float32)
-        g = tile * CENTERS + tl.arange(0, CENTERS)
-        at = g.to(tl.int64)[:, None] * C3 + c3[None, :]
-        tl.store(top + at, value * sign[None, :], mask=(g < num_centers)[:, None])
-        tl.store(winner + at, slot.to(tl.uint8), mask=(g < num_centers)[:, None])
+        g = tl.arange(0, CENTERS)
+        here = (tile * CENTERS + g < num_centers)[:, None]
+        at = tl.cast(tile, tl.int64) * CENTERS * C3 + g[:, None] * C3 + c3[None, :]
+        tl.store(top + at, value * sign[None, :], mask=here)
+        tl.store(winner + at, slot.to(tl.uint8), mask=here)
 
 
 @triton.jit
+@no_type_check
 def evaluate_kernel(
     xyz, centers, index, raw, projected, w1, stats1, gamma1, beta1, w2, stats2, gamma2, beta2,
     w3, stats3, gamma3, beta3, out, num_centers, m, n, num_tiles, w1_stride, inv_radius, eps,
@@ -243,7 +259,8 @@ def evaluate_kernel(
     scale = (inv_std * gamma)[None, :]
     shift = (beta - mean * inv_std * gamma)[None, :]
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        _, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
+        first, row, center, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
+        point = _points(index, first, row, center, valid, m, n)
         x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
         y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
         a1 = _norm_relu(y1, stats1, gamma1, beta1, eps, C1, dtype)
@@ -252,12 +269,14 @@ def evaluate_kernel(
         # Padded rows take part as 0: ReLU makes every real row at least that.
         y3 = tl.where(valid[:, None], tl.maximum(y3, 0.0), 0.0)
         best = tl.max(tl.reshape(y3, (CENTERS, K_PAD, C3)), axis=1)
-        g = tile * CENTERS + tl.arange(0, CENTERS)
-        at = g.to(tl.int64)[:, None] * C3 + c3[None, :]
-        tl.store(out + at, best.to(dtype), mask=(g < num_centers)[:, None])
+        g = tl.arange(0, CENTERS)
+        here = (tile * CENTERS + g < num_centers)[:, None]
+        at = tl.cast(tile, tl.int64) * CENTERS * C3 + g[:, None] * C3 + c3[None, :]
+        tl.store(out + at, best.to(dtype), mask=here)
 
 
 @triton.jit
+@no_type_check
 def finalise_kernel(
     partial, stats, running_mean, running_var, num_programs, momentum,
     C: tl.constexpr, BLOCK: tl.constexpr, CHUNK: tl.constexpr, UPDATE: tl.constexpr,
@@ -292,6 +311,7 @@ def finalise_kernel(
 
 
 @triton.jit
+@no_type_check
 def output_kernel(top, stats, gamma, beta, out, num_rows, eps, C: tl.constexpr, ROWS: tl.constexpr):
     """BatchNorm and ReLU of the winning y3."""
     c = tl.arange(0, C)
@@ -303,10 +323,11 @@ def output_kernel(top, stats, gamma, beta, out, num_rows, eps, C: tl.constexpr, 
 
 
 @triton.jit
+@no_type_check
 def back_output_kernel(
     grad_out, top, stats, gamma, beta, g, partial, num_rows, num_tiles, eps, C: tl.constexpr, ROWS: tl.constexpr
 ):
-    """Gradient g through the last ReLU, per centre; sums of g and g * normalised y3."""
+    """Gradient through the last ReLU per centre, times gamma / deviation; its sums, plain and times normalised y3."""
     c = tl.arange(0, C)
     mean, inv_std, gam, bet = _norm_vectors(stats, gamma, beta, c, C, eps)
     s0 = tl.zeros((C,), tl.float32)
@@ -318,7 +339,7 @@ def back_output_kernel(
         normed = (tl.load(top + at, mask=here, other=0.0) - mean[None, :]) * inv_std[None, :]
         grad = tl.load(grad_out + at, mask=here, other=0.0).to(tl.float32)
         grad = tl.where(normed * gam[None, :] + bet[None, :] > 0.0, grad, 0.0)
-        tl.store(g + at, grad, mask=here)
+        tl.store(g + at, grad * (gam * inv_std)[None, :], mask=here)
         s0 += tl.sum(grad, axis=0)
         s1 += tl.sum(grad * normed, axis=0)
     tl.store(partial + tl.program_id(0) * 2 * C + c, s0)
@@ -326,6 +347,7 @@ def back_output_kernel(
 
 
 @triton.jit
+@no_type_check
 def _affine(stats, gamma, means, c, C: tl.constexpr, eps):
     """(p, q, r) with d y = p g - q - r y for BatchNorm; `means` is (2, C): batch means of g and of g * normalised y."""
     mean = tl.load(stats + c)
@@ -336,6 +358,7 @@ def _affine(stats, gamma, means, c, C: tl.constexpr, eps):
 
 
 @triton.jit
+@no_type_check
 def back_third_kernel(
     y2, g, winner, w3, stats2, gamma2, beta2, stats3, gamma3, means3, g2, partial_w, partial,
     num_centers, num_tiles, eps,
@@ -352,17 +375,18 @@ def back_third_kernel(
     if INPUT:
         _clear(sums, C2, 2)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, valid = _valid_rows(tile, num_centers, K, K_PAD, CENTERS)
+        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
         at = row[:, None] * C2 + c2[None, :]
-        y = tl.load(y2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
+        y = tl.load(y2 + first * C2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
         a2 = _norm_relu(y, stats2, gamma2, beta2, eps, C2, dtype)
         y3 = tl.reshape(tl.dot(a2, wt3, input_precision=DP), (CENTERS, K_PAD, BLOCK))
-        i = tile * CENTERS + tl.arange(0, CENTERS)
-        here = (i < num_centers)[:, None]
-        at3 = i.to(tl.int64)[:, None] * C3 + c3[None, :]
-        p, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
-        chosen = tl.load(winner + at3, mask=here, other=255).to(tl.int32)
-        grad = tl.load(g + at3, mask=here, other=0.0) * p[None, :]
+        i = tl.arange(0, CENTERS)
+        here = (tile * CENTERS + i < num_centers)[:, None]
+        base3 = tl.cast(tile, tl.int64) * CENTERS * C3
+        at3 = i[:, None] * C3 + c3[None, :]
+        _, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
+        chosen = tl.load(winner + base3 + at3, mask=here, other=255).to(tl.int32)
+        grad = tl.load(g + base3 + at3, mask=here, other=0.0)
         slot = tl.arange(0, K_PAD)[None, :, None]
         sparse = tl.where(chosen[:, None, :] == slot, grad[:, None, :], 0.0)
         d3 = tl.reshape(sparse - y3 * r[None, None, :] - q[None, None, :], (CENTERS * K_PAD, BLOCK))
@@ -372,7 +396,7 @@ def back_third_kernel(
         if INPUT:
             d2 = tl.dot(d3, tl.trans(wt3), input_precision=DP)
             d2 = tl.where(a2 > 0.0, d2, 0.0)
-            tl.store(g2 + at, d2.to(dtype), mask=valid[:, None])
+            tl.store(g2 + first * C2 + at, d2.to(dtype), mask=valid[:, None])
             mean, inv_std, _, _ = _norm_vectors(stats2, gamma2, beta2, c2, C2, eps)
             _add_sums(d2, (y - mean[None, :]) * inv_std[None, :], sums, C2)
     if WEIGHT:
@@ -380,6 +404,7 @@ def back_third_kernel(
 
 
 @triton.jit
+@no_type_check
 def back_second_kernel(
     xyz, centers, index, raw, projected, w1, stats1, gamma1, beta1, y2, g2, w2, stats2, gamma2, means2,
     g1, center_sums, partial_w, partial, partial_x, num_centers, m, n, num_tiles, w1_stride, inv_radius, eps,
@@ -401,31 +426,32 @@ def back_second_kernel(
     sums = partial + tl.program_id(0) * 2 * C1
     _clear(sums, C1, 2)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        row, center, valid, point = _rows(tile, index, num_centers, m, n, K, K_PAD, CENTERS)
-        x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
-        y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
-        mean, inv_std, gam, bet = _norm_vectors(stats1, gamma1, beta1, c1, C1, eps)
-        normed = (y1 - mean[None, :]) * inv_std[None, :]
-        a1 = tl.maximum(normed * gam[None, :] + bet[None, :], 0.0).to(dtype)
+        first, row, center, valid = _rows(tile, num_centers, K, K_PAD, CENTERS)
+        point = _points(index, first, row, center, valid, m, n)
         at = row[:, None] * C2 + c2[None, :]
-        grad = tl.load(g2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
-        y = tl.load(y2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
+        grad = tl.load(g2 + first * C2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
+        y = tl.load(y2 + first * C2 + at, mask=valid[:, None], other=0.0).to(tl.float32)
         p, q, r = _affine(stats2, gamma2, means2, c2, C2, eps)
         d2 = tl.where(valid[:, None], grad * p[None, :] - y * r[None, :] - q[None, :], 0.0).to(dtype)
+        x = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW)
+        y1 = _first_layer(x, w, projected, point, valid, C1, HAS_PROJECTED, XP)
+        a1 = _norm_relu(y1, stats1, gamma1, beta1, eps, C1, dtype)
+        mean, inv_std, _, _ = _norm_vectors(stats1, gamma1, beta1, c1, C1, eps)
+        normed = ((y1 - mean[None, :]) * inv_std[None, :]).to(dtype)
+        x = x.to(dtype)
+        sx += tl.sum(x.to(tl.float32), axis=0)
+        hx = tl.dot(tl.trans(normed), x, hx, input_precision=DP)
         dw = tl.dot(tl.trans(d2), a1, dw, input_precision=DP)
         d1 = tl.where(a1 > 0.0, tl.dot(d2, w2_tile, input_precision=DP), 0.0)
-        _add_sums(d1, normed, sums, C1)
-        x16 = x.to(dtype)
-        gx = tl.dot(tl.trans(d1.to(dtype)), x16, gx, input_precision=DP)
-        hx = tl.dot(tl.trans(normed.to(dtype)), x16, hx, input_precision=DP)
-        sx += tl.sum(x16.to(tl.float32), axis=0)
+        _add_sums(d1, normed.to(tl.float32), sums, C1)
+        gx = tl.dot(tl.trans(d1.to(dtype)), x, gx, input_precision=DP)
         if STORE:
-            tl.store(g1 + row[:, None] * C1 + c1[None, :], d1.to(dtype), mask=valid[:, None])
+            tl.store(g1 + first * C1 + row[:, None] * C1 + c1[None, :], d1.to(dtype), mask=valid[:, None])
         if CENTER_SUMS:
             i = tile * CENTERS + tl.arange(0, CENTERS)
             here = (i < num_centers)[:, None]
             to = center_sums + i.to(tl.int64)[:, None] * 2 * C1 + c1[None, :]
-            normed = tl.where(valid[:, None], normed, 0.0)
+            normed = tl.where(valid[:, None], normed.to(tl.float32), 0.0)
             tl.store(to, tl.sum(tl.reshape(d1, (CENTERS, K_PAD, C1)), axis=1), mask=here)
             tl.store(to + C1, tl.sum(tl.reshape(normed, (CENTERS, K_PAD, C1)), axis=1), mask=here)
     pid = tl.program_id(0)
@@ -437,6 +463,7 @@ def back_second_kernel(
 
 
 @triton.jit
+@no_type_check
 def back_points_kernel(
     g1, order, starts, projected, xyz, centers, w1, stats1, gamma1, means1, out, w1_stride, inv_radius, eps,
     C1: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr,
@@ -472,6 +499,7 @@ def back_points_kernel(
 
 
 @triton.jit
+@no_type_check
 def reduce_kernel(
     partial, total, mean, num_programs, width, factor, BLOCK: tl.constexpr, CHUNK: tl.constexpr, MEAN: tl.constexpr
 ):

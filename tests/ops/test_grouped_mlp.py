@@ -1,0 +1,252 @@
+"""The reference against torch.nn modules in float64; the kernels (interpreted without a GPU) against the reference."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from askscan.errors import ConfigError
+from askscan.ops.dispatch import use
+from askscan.ops.grouped_mlp import ConvNorm, grouped_mlp
+from askscan.ops.reference import grouped_mlp as reference
+
+RADIUS_M = 0.7
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+OPTIONS = {"radius_m": RADIUS_M, "momentum": 0.3, "eps": 1e-5}
+
+
+def make_case(
+    b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0
+) -> dict:
+    g = torch.Generator().manual_seed(seed)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=g, dtype=torch.float64).to(DEVICE, dtype)
+
+    layers, width = [], 3 + c
+    for w in widths:
+        layers.append(
+            ConvNorm(
+                weight=(normal(w, width) / width**0.5).requires_grad_(),
+                gamma=normal(w).requires_grad_(),  # both signs: BatchNorm may turn the order of neighbours round
+                beta=normal(w).requires_grad_(),
+                running_mean=normal(w),
+                running_var=0.5 + normal(w).square(),
+            )
+        )
+        width = w
+    index = torch.randint(0, n, (b, m, k), generator=g).to(DEVICE)
+    index[:, 0] = index[:, 0, :1]  # one point repeated, as in a ball with a single point
+    xyz = normal(b, n, 3)
+    features = normal(b, n, c).requires_grad_() if c else None
+    return {"xyz": xyz, "centers": normal(b, m, 3), "index": index, "features": features, "layers": layers}
+
+
+def copy(case: dict, dtype: torch.dtype) -> dict:
+    def one(t: Tensor) -> Tensor:
+        return t.detach().to(dtype).clone().requires_grad_(t.requires_grad)
+
+    new = {name: one(case[name]) for name in ("xyz", "centers")} | {"index": case["index"]}
+    new["features"] = None if case["features"] is None else one(case["features"])
+    new["layers"] = [ConvNorm(**{f.name: one(getattr(lay, f.name)) for f in fields(lay)}) for lay in case["layers"]]
+    return new
+
+
+def run(function, case: dict, dtype: torch.dtype, **extra) -> dict[str, Tensor]:
+    """Training output, every gradient, running statistics after it, evaluation output."""
+    case = copy(case, dtype)
+    out = function(**case, training=True, **OPTIONS, **extra)
+    grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64).to(out)
+    out.backward(grad)
+    found = {"out": out.detach()}
+    found |= {
+        f"d_{n}": case[n].grad for n in ("xyz", "centers", "features") if getattr(case[n], "grad", None) is not None
+    }
+    for i, layer in enumerate(case["layers"]):
+        found |= {f"d_{name}{i}": getattr(layer, name).grad for name in ("weight", "gamma", "beta")}
+        found |= {f"mean{i}": layer.running_mean, f"var{i}": layer.running_var}
+    with torch.no_grad():
+        found["eval"] = function(**case, training=False, **OPTIONS, **extra)
+    return found
+
+
+def assert_close(found: dict[str, Tensor], truth: dict[str, Tensor], tolerance: float) -> None:
+    assert found.keys() == truth.keys()
+    for name in truth:
+        error = (found[name].double() - truth[name].double()).norm() / truth[name].double().norm().clamp_min(1e-9)
+        assert error < tolerance, f"{name}: {error:.2e}"
+
+
+def with_modules(xyz, centers, index, features, layers, *, training, radius_m, momentum, eps):
+    """The textbook way: group everything, Conv2d, BatchNorm2d, ReLU, max."""
+    scenes = torch.arange(len(xyz), device=xyz.device)[:, None, None]
+    grouped = (xyz[scenes, index] - centers[:, :, None]) / radius_m
+    if features is not None:
+        grouped = torch.cat([grouped, features[scenes, index]], -1)
+    y = grouped.permute(0, 3, 1, 2)
+    for layer in layers:
+        norm = nn.BatchNorm2d(len(layer.gamma), eps=eps, momentum=momentum, dtype=y.dtype, device=y.device)
+        del norm.weight, norm.bias
+        norm.weight, norm.bias = layer.gamma, layer.beta
+        norm.running_mean, norm.running_var = layer.running_mean, layer.running_var
+        y = norm.train(training)(nn.functional.conv2d(y, layer.weight[:, :, None, None])).relu()
+    return y.max(-1).values.transpose(1, 2)
+
+
+@pytest.mark.parametrize("c", [0, 4, 17])
+@pytest.mark.parametrize(("m", "k"), [(1, 1), (5, 6), (7, 16)])
+def test_reference_equals_modules(c: int, m: int, k: int) -> None:
+    case = make_case(3, 23, m, k, c, (8, 12, 10))
+    case["xyz"].requires_grad_()
+    case["centers"].requires_grad_()
+    assert_close(
+        run(reference.grouped_mlp, case, torch.float64), run(with_modules, case, torch.float64), 1e-10
+    )  # float64 rounding, amplified by BatchNorm
+
+
+def test_scenes_do_not_touch_each_other_in_evaluation() -> None:
+    case = make_case(3, 23, 5, 6, 4, (8, 12, 10))
+    with torch.no_grad():
+        together = grouped_mlp(**case, training=False, **OPTIONS)
+        alone = [
+            grouped_mlp(
+                case["xyz"][i : i + 1], case["centers"][i : i + 1], case["index"][i : i + 1],
+                case["features"][i : i + 1], case["layers"], training=False, **OPTIONS,
+            )
+            for i in range(3)
+        ]  # fmt: skip
+    torch.testing.assert_close(together, torch.cat(alone))
+    with torch.enable_grad():
+        torch.testing.assert_close(together, grouped_mlp(**case, training=False, **OPTIONS).detach())
+
+
+KERNEL_CASES = [  # b, n, m, k, c, widths, gradient of positions
+    pytest.param(2, 40, 5, 6, 0, (16, 16, 32), False, id="positions, k 6 padded, odd m"),
+    pytest.param(2, 40, 5, 16, 4, (16, 32, 16), False, id="raw features"),
+    pytest.param(2, 40, 7, 16, 20, (32, 16, 32), True, id="projected features, positions with gradient"),
+]
+
+
+def kernels(dtype: torch.dtype):
+    pytest.importorskip("triton")
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    def function(xyz, centers, index, features, layers, **options):
+        options = {"all_reduce": None, "dtype": dtype} | options
+        return cuda.grouped_mlp(xyz, centers, index, features, layers, **options)
+
+    return function
+
+
+def kernel_case(b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...], positions: bool) -> dict:
+    case = make_case(b, n, m, k, c, widths)
+    case["xyz"].requires_grad_(positions)
+    case["centers"].requires_grad_(positions)
+    if case["features"] is not None:
+        case["features"].requires_grad_(c > 12)
+    return case
+
+
+@pytest.mark.parametrize(("b", "n", "m", "k", "c", "widths", "positions"), KERNEL_CASES)
+def test_kernels_equal_reference(b, n, m, k, c, widths, positions) -> None:
+    case = kernel_case(b, n, m, k, c, widths, positions)
+    truth = run(reference.grouped_mlp, case, torch.float64)
+    # float32 rounding; a handful of rows per channel leave BatchNorm's backward with few digits to spare.
+    assert_close(run(kernels(torch.float32), case, torch.float32), truth, 1e-4)
+
+
+def test_kernels_store_half_precision() -> None:
+    case = kernel_case(2, 40, 7, 16, 20, (32, 16, 32), False)
+    truth = run(reference.grouped_mlp, case, torch.float64)
+    # float16 activations (2^-11 each); gradients also see neighbours change places among near-ties of the maximum.
+    assert_close(run(kernels(torch.float16), case, torch.float32), truth, 5e-2)
+
+
+class TwoRanks:
+    """all_reduce for two halves of a batch run one after the other: the other half's sums are recorded first."""
+
+    def __init__(self, other: list[Tensor] | None = None) -> None:
+        self.mine: list[Tensor] = []
+        self.other = other
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.mine.append(x.clone())
+        return x + self.other[len(self.mine) - 1] if self.other is not None else 2 * x
+
+
+@pytest.mark.parametrize("implementation", ["reference", "kernels"])
+def test_two_ranks_equal_one(implementation: str) -> None:
+    function = reference.grouped_mlp if implementation == "reference" else kernels(torch.float32)
+    dtype = torch.float64 if implementation == "reference" else torch.float32
+    case = kernel_case(2, 20, 4, 8, 0, (16, 16, 16), False)
+    whole = run(function, case, dtype)
+    halves = [case | {n: case[n][i : i + 1] for n in ("xyz", "centers", "index")} for i in range(2)]
+    sums: list[list[Tensor] | None] = [None, None]
+    found: list[dict[str, Tensor]] = [{}, {}]
+
+    def half(i: int) -> None:
+        rank = TwoRanks(sums[1 - i])
+        out_rows = slice(i, i + 1)
+        local = copy(halves[i], dtype)
+        out = function(**local, training=True, **OPTIONS, all_reduce=rank)
+        grad = torch.randn(2, *out.shape[1:], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        out.backward(grad[out_rows].to(out))
+        sums[i] = rank.mine
+        found[i] = {"out": out.detach()}
+        for j, layer in enumerate(local["layers"]):
+            found[i] |= {f"d_{name}{j}": getattr(layer, name).grad for name in ("weight", "gamma", "beta")}
+            found[i] |= {f"mean{j}": layer.running_mean, f"var{j}": layer.running_var}
+
+    # Both halves repeat until the sums settle: after round r the first r sums of each are those of a real exchange.
+    for _ in range(2 * 6 + 1 if implementation == "reference" else 6 + 1):
+        before = list(sums)
+        for i in range(2):
+            sums_now = list(sums)
+            sums[:] = before
+            half(i)
+            sums_now[i] = sums[i]
+            sums[:] = sums_now
+    joined = {"out": torch.cat([found[0]["out"], found[1]["out"]])}
+    for name in found[0].keys() - {"out"}:
+        joined[name] = found[0][name] + found[1][name] if name.startswith("d_") else found[1][name]
+    expected = {name: whole[name] for name in joined}
+    assert_close(joined, expected, 1e-9 if dtype == torch.float64 else 1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("n", "m", "k", "c", "widths", "positions"),
+    [
+        (40_000, 2048, 64, 0, (64, 64, 128), False),
+        (40_000, 2048, 64, 3, (64, 64, 128), False),
+        (2048, 1024, 32, 128, (128, 128, 256), False),
+        (512, 256, 16, 512, (128, 128, 128), True),
+    ],
+)
+def test_kernels_at_real_sizes(n, m, k, c, widths, positions) -> None:
+    case = kernel_case(4, n, m, k, c, widths, positions)
+    truth = run(reference.grouped_mlp, case, torch.float32)
+    found = run(kernels(torch.bfloat16), case, torch.float32)
+    again = run(kernels(torch.bfloat16), case, torch.float32)
+    # bfloat16 activations: 2^-9 each, three in a row; gradients pass six roundings and near-ties of the maximum.
+    assert_close({k: found[k] for k in ("out", "eval")}, {k: truth[k] for k in ("out", "eval")}, 2e-2)
+    assert_close(found, truth, 0.15)
+    assert all(torch.equal(found[name], again[name]) for name in found)
+
+
+def test_a_kernel_asked_for_where_it_cannot_run_is_an_error() -> None:
+    case = make_case(2, 9, 3, 4, 0, (8, 8, 8))
+    with use("cuda"), pytest.raises(ConfigError, match="float64"):
+        grouped_mlp(**case, training=True, **OPTIONS)
+
+
+def test_dispatch_gives_the_reference_on_the_cpu() -> None:
+    case = {name: t.cpu() if isinstance(t, Tensor) else t for name, t in make_case(2, 9, 3, 4, 0, (8, 8, 8)).items()}
+    case["layers"] = [
+        ConvNorm(**{f.name: getattr(lay, f.name).detach().cpu() for f in fields(lay)}) for lay in case["layers"]
+    ]
+    first = grouped_mlp(**case, training=False, **OPTIONS)
+    assert torch.equal(first, reference.grouped_mlp(**case, training=False, **OPTIONS))
