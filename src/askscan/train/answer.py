@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from askscan.records import Question
 from askscan.train.checkpoint import RunFolder, write_json
 from askscan.train.config import AnswerConfig
 from askscan.train.devices import Devices, launch
-from askscan.train.embeddings import EmbeddingCache
+from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
 from askscan.train.stage import (
     Say,
@@ -36,9 +35,6 @@ from askscan.train.stage import (
     open_run,
     run_task,
 )
-
-if TYPE_CHECKING:
-    from askscan.models.teacher import Teacher
 
 _TOP = 10
 
@@ -68,10 +64,10 @@ class AnswerTask:
         records = (AnswerTerms,) if config.question_only else (DetectionTerms, AnswerTerms)
         self.term_names: Sequence[str] = tuple(field.name for record in records for field in fields(record))
         self.score_names: Sequence[str] = ()
-        self.best_score: str | None = None
+        self.best_scores: Sequence[str] = ()
         if val is not None:
             self.score_names = ("EM@1 answerable", "EM@10 answerable")
-            self.best_score = "EM@10 answerable"
+            self.best_scores = ("EM@10 answerable", "EM@1 answerable")
 
     def losses(self, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Detection and answer losses of a batch."""
@@ -143,7 +139,7 @@ def train_answers(
     out: Path,
     config: AnswerConfig,
     *,
-    teacher: Teacher,
+    teacher: TeacherLike,
     init: Path | None = None,
     devices: Devices | None = None,
     force: bool = False,
@@ -211,7 +207,7 @@ def _answerable(data: DataFolder) -> dict[str, list[Question]]:
 
 
 def _asked(
-    session: Session, split: str, questions: Sequence[Question], counts: Mapping[str, int], teacher: Teacher
+    session: Session, split: str, questions: Sequence[Question], counts: Mapping[str, int], teacher: TeacherLike
 ) -> AskedScenes:
     cache = EmbeddingCache(session.data.root / "prepared" / "embeddings", teacher, session.on_progress)
     bank = load_scenes(session.data, [question.scene_id for question in questions], session.fabric.device)

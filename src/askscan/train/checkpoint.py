@@ -11,7 +11,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +38,8 @@ class Progress:
     metrics_size: int
     """Bytes of metrics.csv that belong to them."""
     best_step: int = 0
-    best_score: float | None = None
+    best_scores: list[float] = field(default_factory=list)
+    """Scores of the kept model, most important first; empty before the first validation."""
     finished: bool = False
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
+from torch import Tensor
 
 from askscan.data.questions import RaggedTokens
 from askscan.errors import DataError
 from askscan.files import replacing
-
-if TYPE_CHECKING:
-    from askscan.models.teacher import Teacher
 
 Kind = Literal["sentences", "tokens", "pictures"]
 OnProgress = Callable[[int, int], None]
@@ -30,10 +28,35 @@ _BATCH = {"sentences": 256, "tokens": 256, "pictures": 32}
 _BATCHES_PER_SHARD = 8
 
 
+@runtime_checkable
+class TeacherLike(Protocol):
+    """What training asks of a teacher; `askscan.models.teacher.Teacher` is one."""
+
+    name: str
+    identity: str
+
+    @property
+    def embed_width(self) -> int:
+        """Channels of sentence and picture embeddings."""
+
+    @property
+    def token_width(self) -> int:
+        """Channels of per-token features."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "q d"]:
+        """Embeddings of texts."""
+
+    def embed_images(self, images: Sequence[np.ndarray]) -> Float[Tensor, "i d"]:
+        """Embeddings of (h, w, 3) uint8 pictures."""
+
+    def encode_tokens(self, texts: Sequence[str]) -> Any:
+        """A record of `features` (q t d) and `mask` (q t)."""
+
+
 class EmbeddingCache:
     """Embeddings of one teacher, on the disk."""
 
-    def __init__(self, folder: Path, teacher: Teacher, on_progress: OnProgress | None = None) -> None:
+    def __init__(self, folder: Path, teacher: TeacherLike, on_progress: OnProgress | None = None) -> None:
         self.folder = folder / teacher.identity
         self.teacher = teacher
         self.on_progress = on_progress or (lambda done, total: None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -51,6 +51,7 @@ class StepInputs:
     """Context in which the network runs."""
 
 
+@runtime_checkable
 class Task(Protocol):
     """What a stage gives to the loop."""
 
@@ -71,8 +72,8 @@ class Task(Protocol):
         """Names of the validation scores; none: no validation."""
 
     @property
-    def best_score(self) -> str | None:
-        """The score whose best model is kept (larger is better); None: the last model is kept."""
+    def best_scores(self) -> Sequence[str]:
+        """The score whose best model is kept (larger is better), then those that settle ties; none: the last model."""
 
     def losses(self, inputs: StepInputs) -> tuple[Float[Tensor, ""], Mapping[str, Tensor]]:
         """The total to descend, and its named terms, of the batch over all processes. Without host synchronisation."""
@@ -92,6 +93,18 @@ class RunResult:
     best_score: float | None
     resumed_at: int
     """Step that this call began at; `num_steps` for a run that was finished already."""
+
+
+def run_result(folder: RunFolder, progress: Progress, *, resumed_at: int) -> RunResult:
+    """The result of a run that stands at `progress`."""
+    best = progress.best_scores
+    return RunResult(
+        folder=folder.path,
+        num_steps=progress.step,
+        best_step=progress.best_step,
+        best_score=best[0] if best else None,
+        resumed_at=resumed_at,
+    )
 
 
 class Trainer:
@@ -132,7 +145,7 @@ class Trainer:
         )
         self.sums = torch.zeros(len(self.value_names) + 1, device=self.device)
         """Sums of the values over the steps since the last row, and how many steps those were."""
-        self.bad = torch.zeros(1, device=self.device)
+        self.bad = torch.zeros((), device=self.device)
         """1 once a value was not finite: no step changes the weights from then on."""
         self.optimizer.found_inf = self.bad  # type: ignore[attr-defined]  # where fused optimizers look for it
         self.bad_values = torch.zeros(len(self.value_names), device=self.device)
@@ -166,13 +179,7 @@ class Trainer:
             self._prepare(step, epoch)
             self._step() if self.graph is None else self.graph()
             self._after(step + 1)
-        return RunResult(
-            folder=self.folder.path,
-            num_steps=self.num_steps,
-            best_step=self.progress.best_step,
-            best_score=self.progress.best_score,
-            resumed_at=first,
-        )
+        return run_result(self.folder, self.progress, resumed_at=first)
 
     # --- a step
 
@@ -207,7 +214,7 @@ class Trainer:
         self.bad.copy_(torch.maximum(self.bad, 1 - values.isfinite().all().float()))
         self.bad_values.copy_(torch.where(was_good > 0, values, self.bad_values))
         good = (1 - self.bad) > 0
-        self.sums += torch.where(good, torch.cat([values, torch.ones_like(self.bad)]), 0.0)
+        self.sums += torch.where(good, torch.cat([values, torch.ones_like(values[:1])]), 0.0)
         self.optimizer.step()
 
     # --- between steps
@@ -259,11 +266,11 @@ class Trainer:
 
     def _save(self, done: int, scores: Mapping[str, float]) -> None:
         """The model first, then the checkpoint that knows of it: a kill in between repeats what came before."""
-        best_step, best = self.progress.best_step, self.progress.best_score
-        if self.task.best_score is None:
+        best_step, best = self.progress.best_step, self.progress.best_scores
+        if not self.task.best_scores:
             best_step = done
-        elif scores and (best is None or scores[self.task.best_score] > best):
-            best_step, best = done, scores[self.task.best_score]
+        elif scores and (found := [scores[name] for name in self.task.best_scores]) > best:
+            best_step, best = done, found
         weights = self.module.state_dict()
         if best_step == done:
             self.folder.save_model(weights)
@@ -271,7 +278,7 @@ class Trainer:
             step=done,
             metrics_size=self.metrics.sync(),
             best_step=best_step,
-            best_score=best,
+            best_scores=best,
             finished=done == self.num_steps,
         )
         tensors = {f"model/{name}": tensor for name, tensor in weights.items()}

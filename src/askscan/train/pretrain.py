@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from askscan.records import Description
 from askscan.train.checkpoint import RunFolder
 from askscan.train.config import PretrainConfig
 from askscan.train.devices import Devices, launch
-from askscan.train.embeddings import EmbeddingCache
+from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
 from askscan.train.stage import (
     Say,
@@ -40,9 +39,6 @@ from askscan.train.stage import (
     open_run,
     run_task,
 )
-
-if TYPE_CHECKING:
-    from askscan.models.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +58,7 @@ class GuidedScenes:
 class PretrainTask:
     """Detection and alignment losses of pre-training; retrieval among the validation scenes."""
 
-    best_score: str | None = None
+    best_scores: Sequence[str] = ()
 
     def __init__(self, config: PretrainConfig, module: Pretrainer, train: GuidedScenes, val: GuidedScenes | None):
         self.config, self.module, self.train, self.val = config, module, train, val
@@ -142,7 +138,7 @@ def pretrain(
     out: Path,
     config: PretrainConfig,
     *,
-    teacher: Teacher,
+    teacher: TeacherLike,
     init: Path | None = None,
     devices: Devices | None = None,
     force: bool = False,
@@ -189,7 +185,7 @@ def pretrain(
 
 
 def _guided(
-    session: Session, split: str, texts: Sequence[Description], teacher: Teacher, config: PretrainConfig
+    session: Session, split: str, texts: Sequence[Description], teacher: TeacherLike, config: PretrainConfig
 ) -> GuidedScenes:
     """Scenes of a split on the device, with embeddings of their sentences and pictures."""
     data, device = session.data, session.fabric.device

@@ -1,8 +1,8 @@
 """Named configurations of both trainings.
 
 `paper` has the published hyper-parameters (Parelli et al., CVPRW 2023; ScanQA, Azuma et al., CVPR 2022), `paper-fast`
-has the same epochs and rates with several texts per scene and step. `rooms` and `tiny` are made for use: colour, proposal
-positions, and an attention that skips proposals that are no objects.
+has the same epochs and rates with several texts per scene and step. `rooms` and `tiny` are made for use: colour,
+proposal positions, and an attention that skips proposals that are no objects.
 """
 
 from __future__ import annotations

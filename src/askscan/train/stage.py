@@ -23,13 +23,12 @@ from askscan.plain import to_plain
 from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
 from askscan.train.config import AnswerConfig, PretrainConfig
 from askscan.train.devices import Devices, seed_of
+from askscan.train.embeddings import TeacherLike
 from askscan.train.journal import log_line
-from askscan.train.loop import OnProgress, RunResult, Task, Trainer
+from askscan.train.loop import OnProgress, RunResult, Task, Trainer, run_result
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-    from askscan.models.teacher import Teacher
 
 Config = TypeVar("Config")
 Module = TypeVar("Module", bound=nn.Module)
@@ -78,7 +77,7 @@ def open_run(session: Session, description: dict[str, Any], *, force: bool) -> R
 
 
 def describe(
-    stage: str, config: PretrainConfig | AnswerConfig, teacher: Teacher, init: Path | None, texts: Sequence[object]
+    stage: str, config: PretrainConfig | AnswerConfig, teacher: TeacherLike, init: Path | None, texts: Sequence[object]
 ) -> dict[str, Any]:
     """What config.yaml holds: everything that decides the run. No paths: the folder can be moved."""
     return {
@@ -151,13 +150,7 @@ def finished_result(session: Session) -> RunResult:
     """The result of a run that an earlier call finished."""
     progress = read_progress(session.folder.state)
     session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
-    return RunResult(
-        folder=session.folder.path,
-        num_steps=progress.step,
-        best_step=progress.best_step,
-        best_score=progress.best_score,
-        resumed_at=progress.step,
-    )
+    return run_result(session.folder, progress, resumed_at=progress.step)
 
 
 def _content_hash(path: Path) -> str:
