@@ -75,6 +75,8 @@ class Planner:
     height: float
     placed: list[Placed] = field(default_factory=list)
     _hulls: list[Float[ndarray, "p 2 3"]] = field(default_factory=list)
+    _spans: list[Float[ndarray, "2 3"]] = field(default_factory=list)
+    """Lower and upper corner of each placed piece."""
     _zones: list[tuple[float, float, float, float]] = field(default_factory=list)
     """Floor to keep free: x0, x1, y0, y1."""
 
@@ -147,6 +149,7 @@ class Planner:
             return None
         self.placed.append(new)
         self._hulls.append(hulls)
+        self._spans.append(np.stack([low, high]))
         return len(self.placed) - 1
 
     def _in_zone(self, low: Float[ndarray, "3"], high: Float[ndarray, "3"]) -> bool:
@@ -155,9 +158,14 @@ class Planner:
     def _collides(
         self, hulls: Float[ndarray, "p 2 3"], low: Float[ndarray, "3"], high: Float[ndarray, "3"], support: int | None
     ) -> bool:
-        for i, other in enumerate(self._hulls):
-            if i == support or (other[:, 0].min(0) > high - _TOUCH_M).any() or (other[:, 1].max(0) < low + _TOUCH_M).any():  # fmt: skip
+        if not self._spans:
+            return False
+        spans = np.array(self._spans)
+        near = ((spans[:, 0] < high - _TOUCH_M) & (spans[:, 1] > low + _TOUCH_M)).all(1)
+        for i in np.flatnonzero(near).tolist():
+            if i == support:
                 continue
+            other = self._hulls[i]
             apart = (hulls[:, None, 0] >= other[None, :, 1] - _TOUCH_M) | (hulls[:, None, 1] <= other[None, :, 0] + _TOUCH_M)  # fmt: skip
             if not apart.any(2).all():
                 return True
@@ -171,8 +179,7 @@ class Planner:
             low[1] if dy <= 0 else high[1] + 0.0, high[1] if dy >= 0 else low[1] - 0.0,
         )  # fmt: skip
         a, b, c, d = (zone[0] - far * (dx < 0), zone[1] + far * (dx > 0), zone[2] - far * (dy < 0), zone[3] + far * (dy > 0))  # fmt: skip
-        for hulls in self._hulls:
-            lo, hi = hulls[:, 0].min(0), hulls[:, 1].max(0)
+        for lo, hi in self._spans:
             if lo[2] < 1.0 and lo[0] < b - 0.01 and hi[0] > a + 0.01 and lo[1] < d - 0.01 and hi[1] > c + 0.01:
                 return False
         self._zones.append((a, b, c, d))
@@ -340,7 +347,7 @@ def describe(
     low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
     piece = placed.piece
     standing = placed.support is None and not placed.on_wall
-    gaps = [low[0], low[1], size[0] - high[0], size[1] - high[1]]
+    gaps = [float(g) for g in (low[0], low[1], size[0] - high[0], size[1] - high[1])]
     return Furnishing(
         object_id=object_id,
         kind=piece.kind,

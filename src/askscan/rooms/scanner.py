@@ -274,7 +274,7 @@ def _seen_furnishing(
 ) -> Furnishing:
     """A furnishing with the box of its visible points and renumbered references."""
     low, high = points.min(0), points.max(0)
-    gaps = [low[0], low[1], size[0] - high[0], size[1] - high[1]]
+    gaps = [float(g) for g in (low[0], low[1], size[0] - high[0], size[1] - high[1])]
     standing = full.support is None and not full.on_wall
     return replace(
         full,

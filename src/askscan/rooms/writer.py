@@ -1,0 +1,259 @@
+"""Writes a collection of generated rooms in the folder layout of ScanNet, ScanRefer, ScanQA and SQA3D."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from askscan.data.ply import write_ply
+from askscan.errors import ConfigError
+from askscan.files import replacing
+from askscan.rooms.catalogue import KINDS, STRUCTURE
+from askscan.rooms.layout import plan_room
+from askscan.rooms.layout_file import read_layout
+from askscan.rooms.room import Room
+from askscan.rooms.scanner import ScannedRoom, scan_room
+
+MANIFEST = "rooms.json"
+_TABLE_COLUMNS = (
+    "id", "raw_category", "category", "count", "nyu40id", "eigen13id", "nyuClass", "nyu40class", "eigen13class",
+    "ModelNet40", "ModelNet10", "ShapeNetCore55", "synsetoffset", "wnsynsetid", "wnsynsetkey", "mpcat40",
+    "mpcat40index",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a call of `write_collection` did."""
+
+    num_new: int
+    num_kept: int
+    """Scenes that were there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    out: Path
+    scene_id: str
+    seed: int
+    layout: Path | None
+
+
+def write_collection(
+    out: Path,
+    num_scenes: int,
+    seed: int,
+    *,
+    num_val: int | None = None,
+    layouts: Sequence[Path] = (),
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Write rooms `seed`, `seed + 1`, ... and the rooms of layout files as one collection.
+
+    The same arguments again go on where a run was interrupted. Room i and its files derive from `seed + i` alone.
+
+    Args:
+        out: Folder of the collection: new, empty, or an unfinished one of the same arguments.
+        num_scenes: Rooms to generate.
+        seed: Of the first room.
+        num_val: Scenes at the end that are the split `val`; a fifth, at least one, if None. The others are `train`.
+        layouts: Layout files; their scenes follow after the generated ones.
+        processes: Worker processes.
+        progress: Called with the number of finished scenes and of all scenes.
+
+    Returns:
+        How many scenes were written and kept.
+
+    Raises:
+        ConfigError: The folder holds something else, or the numbers make no sense.
+        DataError: A layout file cannot be used, or the folder not be written to.
+    """
+    total = num_scenes + len(layouts)
+    num_val = max(1, total // 5) if num_val is None else num_val
+    if num_scenes < 0 or total < 1 or not 0 <= num_val <= total or seed < 0:
+        raise ConfigError(f"{num_scenes} scenes, {num_val} of them for val, seed {seed}: all must be 0 or more, val at most all.")  # fmt: skip
+    for layout in layouts:
+        read_layout(layout, seed)  # a file with a fault stops the command before anything is written
+    _claim(out, {"seed": seed, "num_scenes": num_scenes, "num_val": num_val, "layouts": [_digest(p) for p in layouts]})
+    tasks = [
+        _Task(out=out, scene_id=f"scene{i:04d}_00", seed=seed + i, layout=None if i < num_scenes else layouts[i - num_scenes])
+        for i in range(total)
+    ]  # fmt: skip
+    missing = [t for t in tasks if not _record_path(t.out, t.scene_id).is_file()]
+    done = total - len(missing)
+    for _ in _run(missing, processes):
+        done += 1
+        if progress is not None:
+            progress(done, total)
+    scenes = [t.scene_id for t in tasks]
+    _write_lists(out, scenes, num_val)
+    return Written(num_new=len(missing), num_kept=total - len(missing))
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _claim(out: Path, config: Mapping[str, Any]) -> None:
+    """Make the folder ours, or refuse."""
+    manifest = out / MANIFEST
+    if manifest.is_file():
+        if json.loads(manifest.read_text()) != config:
+            raise ConfigError(f"{out}: holds rooms of other arguments ({manifest.name}); choose a new folder.")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is not empty and holds no generated rooms; choose a new folder.")
+    _write_json(manifest, config)
+
+
+def _run(tasks: list[_Task], processes: int) -> Iterator[None]:
+    if processes <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield _write_scene(task)
+        return
+    # Spawned, not forked: the caller may hold threads or a GPU.
+    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_write_scene, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+# --- one scene --------------------------------------------------------------------------------------------------------
+
+
+def _record_path(out: Path, scene_id: str) -> Path:
+    """The plan and the language of a scene; written last, so it marks a scene as complete."""
+    return out / "rooms" / f"{scene_id}.json"
+
+
+def _write_scene(task: _Task) -> None:
+    from askscan.rooms import questions, sentences, situations
+
+    plan = plan_room(task.seed) if task.layout is None else read_layout(task.layout, task.seed)
+    scan = scan_room(plan)
+    _write_scan(task.out / "scannet" / "scans" / task.scene_id, task.scene_id, scan)
+    aligned = scan.mesh.vertices @ scan.alignment[:3, :3].T + scan.alignment[:3, 3]
+    record = {
+        "scene_id": task.scene_id,
+        "room": asdict(scan.room),
+        "middle": ((aligned.min(0) + aligned.max(0)) / 2).round(4).tolist(),
+        "sentences": [asdict(s) for s in sentences.describe(scan.room, np.random.default_rng([task.seed, 2]))],
+        "questions": [asdict(q) for q in questions.ask(scan.room, np.random.default_rng([task.seed, 3]))],
+        "situations": [asdict(s) for s in situations.ask(scan.room, np.random.default_rng([task.seed, 4]))],
+    }
+    _write_json(_record_path(task.out, task.scene_id), record)
+
+
+def _write_scan(folder: Path, scene_id: str, scan: ScannedRoom) -> None:
+    """The four files of a scene in ScanNet's formats (Dai et al. 2017)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_ply(folder / f"{scene_id}_vh_clean_2.ply", replace(scan.mesh, normals=None))
+    segments = {"params": {}, "sceneId": scene_id, "segIndices": scan.segment.tolist()}
+    _write_json(folder / f"{scene_id}_vh_clean_2.0.010000.segs.json", segments, compact=True)
+    instance_of = np.full(int(scan.segment.max()) + 1, -1)
+    instance_of[scan.segment] = scan.instance  # a segment lies in one instance
+    labels = [*(f.kind for f in scan.room.furnishings), *scan.structure]
+    groups = [
+        {"id": i, "objectId": i, "segments": np.flatnonzero(instance_of == i).tolist(), "label": label}
+        for i, label in enumerate(labels)
+    ]
+    aggregation = {"sceneId": f"scannet.{scene_id}", "appId": "askscan.rooms", "segGroups": groups}
+    _write_json(folder / f"{scene_id}.aggregation.json", aggregation, compact=True)
+    numbers = " ".join(f"{v:.9f}" for v in scan.alignment.ravel())
+    _write_text(folder / f"{scene_id}.txt", f"axisAlignment = {numbers} \nsceneType = {scan.room.scene_type}\n")
+
+
+# --- lists over all scenes --------------------------------------------------------------------------------------------
+
+
+def _write_lists(out: Path, scenes: Sequence[str], num_val: int) -> None:
+    """Annotation files, scene lists and the label table."""
+    labels: set[str] = set()
+    cut = len(scenes) - num_val
+    for split, members in (("train", scenes[:cut]), ("val", scenes[cut:])):
+        records = [json.loads(_record_path(out, s).read_text(encoding="utf-8")) for s in members]
+        labels.update(f["kind"] for r in records for f in r["room"]["furnishings"])
+        lines = "".join(f"{s}\n" for s in members)
+        _write_json(out / f"ScanRefer_filtered_{split}.json", [e for r in records for e in _scanrefer(r)])
+        _write_text(out / f"ScanRefer_filtered_{split}.txt", lines)
+        _write_json(out / "qa" / f"ScanQA_v1.0_{split}.json", [e for r in records for e in _scanqa(r, split)])
+        questions, annotations = _sqa3d(records)
+        _write_json(out / "sqa3d" / f"v1_balanced_questions_{split}_scannetv2.json", questions)
+        _write_json(out / "sqa3d" / f"v1_balanced_sqa_annotations_{split}_scannetv2.json", annotations)
+        _write_text(out / "scannet" / "meta_data" / f"scannetv2_{split}.txt", lines)
+    _write_text(out / "scannet" / "meta_data" / "scannetv2_test.txt", "")
+    _write_text(out / "scannet" / "meta_data" / "scannetv2-labels.combined.tsv", _label_table(labels))
+
+
+def _scanrefer(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    told: dict[int, int] = {}
+    for s in record["sentences"]:
+        number = told.get(s["object_id"], 0)
+        told[s["object_id"]] = number + 1
+        name = record["room"]["furnishings"][s["object_id"]]["kind"].replace(" ", "_")
+        yield {"scene_id": record["scene_id"], "object_id": str(s["object_id"]), "object_name": name, "ann_id": str(number), "description": s["text"], "token": s["token"]}  # fmt: skip
+
+
+def _scanqa(record: Mapping[str, Any], split: str) -> Iterator[dict[str, Any]]:
+    for number, q in enumerate(record["questions"]):
+        question_id = f"{split}-{record['scene_id'].split('_')[0]}-{number}"
+        yield {"scene_id": record["scene_id"], "question_id": question_id, "question": q["text"], "answers": q["answers"], "object_ids": q["object_ids"], "object_names": q["object_names"]}  # fmt: skip
+
+
+def _sqa3d(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Questions and annotations as SQA3D has them (Ma et al. 2023): positions count from the middle of the scan."""
+    info = {"description": "Generated rooms in SQA3D's format.", "version": "1.0"}
+    kind = {"data_subtype": "askscan rooms", "task_type": "Situated question answering"}
+    questions, annotations = [], []
+    for record in records:
+        first = int(record["scene_id"][5:].split("_")[0]) * 1000
+        for number, s in enumerate(record["situations"]):
+            key = {"scene_id": record["scene_id"], "question_id": first + number}
+            questions.append({**key, "situation": s["text"], "alternative_situation": s["alternatives"], "question": s["question"]})  # fmt: skip
+            half = s["heading_rad"] / 2
+            x, y = (s["position"][k] - record["middle"][k] for k in (0, 1))
+            annotations.append(
+                {
+                    **key,
+                    "question_type": "N/A",
+                    "answer_type": "other",
+                    "answers": [{"answer": s["answer"], "answer_confidence": "yes", "answer_id": 1}],
+                    "rotation": {"_x": 0, "_y": 0, "_z": math.sin(half), "_w": math.cos(half)},
+                    "position": {"x": x, "y": y, "z": 0},
+                }
+            )
+    return {"info": info, **kind, "questions": questions}, {"info": info, **kind, "annotations": annotations}
+
+
+def _label_table(labels: set[str]) -> str:
+    """Raw labels with their nyu40 ids, in the columns of ScanNet's table; labels of layout files are `otherprop`."""
+    rows = {name: (kind.nyu40_id, kind.nyu40_class) for name, kind in KINDS.items()}
+    rows |= STRUCTURE | {name: (40, "otherprop") for name in sorted(labels - set(KINDS))}
+    lines = ["\t".join(_TABLE_COLUMNS)]
+    for number, (name, (nyu, nyu_class)) in enumerate(rows.items(), start=1):
+        cells = {"id": str(number), "raw_category": name, "category": name, "count": "0", "nyu40id": str(nyu), "nyuClass": nyu_class, "nyu40class": nyu_class}  # fmt: skip
+        lines.append("\t".join(cells.get(column, "") for column in _TABLE_COLUMNS))
+    return "\n".join(lines) + "\n"
+
+
+def _write_json(path: Path, value: object, compact: bool = False) -> None:
+    text = json.dumps(value, separators=(",", ":")) if compact else json.dumps(value, indent=1, ensure_ascii=False)
+    _write_text(path, text + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
