@@ -218,7 +218,7 @@ def _read_rows(path: Path, data: bytes, at: int, element: _Element, order: str) 
     if not all((rows[f"#{i}"] == n).all() for i, n in enumerate(lengths) if is_list[i]):
         return _walk_rows(path, data, at, element, order)
     columns: _Columns = {
-        p.name: _Lists(rows[p.name].reshape(-1), np.full(len(rows), length)) if listed else rows[p.name]
+        p.name: _Lists(rows[p.name].reshape(-1), np.broadcast_to(length, len(rows))) if listed else rows[p.name]
         for p, length, listed in zip(element.properties, lengths, is_list, strict=True)
     }
     return columns, at + record.itemsize * element.count
@@ -326,7 +326,7 @@ def _triangles(path: Path, face: _Columns, num_vertices: int) -> ndarray:
         wrong = high if low >= 0 else low
         raise DataError(f"{path}: a face names vertex {wrong:g}, there are {num_vertices}; export the scan again")
     if (lists.lengths == 3).all():
-        return items.reshape(-1, 3).astype(np.int32)
+        return items.reshape(-1, 3).astype(np.int32, copy=False)
     return _fans(items.astype(np.int32), lists.lengths)
 
 
