@@ -13,7 +13,7 @@ from torch import Tensor
 from askscan.records import DetectorOutput
 from askscan.shapes import MEAN_SIZES
 
-CORNER_SIGNS = ((1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1))
+CORNER_SIGNS = tuple((x, y, z) for z in (1.0, -1.0) for x, y in ((1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)))
 """Signs of (x, y, z) of the eight corners, in the order of ScanQA's submission format."""
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 EPS = 1e-6
@@ -60,7 +60,7 @@ class _Gather(torch.autograd.Function):
         return own * num_processes()
 
 
-def gather_rows(x: Float[Tensor, "b *d"]) -> Float[Tensor, "all *d"]:
+def gather_rows(x: Shaped[Tensor, "b *d"]) -> Shaped[Tensor, "all *d"]:
     """Rows of all processes, in the order of their ranks; every process must hold as many.
 
     Only for losses that every process computes alike from the gathered rows.

@@ -115,12 +115,13 @@ class SceneEncoder(nn.Module):
             for _ in range(config.num_layers)
         )
 
-    def forward(self, detector: DetectorOutput, origin: Float[Tensor, "b 3"]) -> Float[Tensor, "b kk d"]:
-        """Tokens of a batch of scenes; `origin`: the point that positions are relative to."""
+    def forward(self, detector: DetectorOutput, points: Float[Tensor, "b n c"]) -> Float[Tensor, "b kk d"]:
+        """Tokens of a batch of scenes; `points`: the input, whose extent positions are relative to."""
         tokens = F.gelu(self.proposal_embedding(detector.features))
         if self.position_embedding is not None:
             boxes = decode_boxes(detector)
             # A description of where the boxes are, no second way of training them.
+            origin = scene_frame(points[..., :3].float())
             where = torch.cat([boxes.center - origin[:, None], boxes.size], -1).detach()
             tokens = tokens + self.position_embedding(where)
         tokens = torch.cat([self.cls_token.to(tokens.dtype).expand(len(tokens), 1, -1), tokens], 1)
@@ -151,4 +152,4 @@ class SceneModel(nn.Module):
     def forward(self, points: Float[Tensor, "b n c"], indices: BackboneIndices | None = None) -> SceneTokens:
         """Encodes a batch of scenes; `indices`: `detector.backbone.indices(xyz)` where computed ahead."""
         detector = self.detector(points, indices)
-        return SceneTokens(detector=detector, tokens=self.encoder(detector, scene_frame(points[..., :3].float())))
+        return SceneTokens(detector=detector, tokens=self.encoder(detector, points))

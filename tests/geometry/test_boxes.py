@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+import torch
+
+from askscan.geometry.boxes import box_corners, decode_boxes, mean_sizes, rotation_about, turned_hull
+from askscan.records import DetectorOutput
+from askscan.shapes import MEAN_SIZES
+
+
+def test_corners_come_in_the_benchmarks_order() -> None:
+    corners = box_corners(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 4.0, 6.0]))
+    order = ["+++", "+-+", "--+", "-++", "++-", "+--", "---", "-+-"]
+    expected = [
+        [c + h * (1 if s == "+" else -1) for c, h, s in zip((1, 2, 3), (1, 2, 3), signs, strict=True)]
+        for signs in order
+    ]
+    assert corners.tolist() == expected
+
+
+@pytest.mark.parametrize(("axis", "start", "end"), [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_rotations_are_right_handed(axis: int, start: int, end: int) -> None:
+    rotation = rotation_about(axis, torch.tensor([math.pi / 2, 0.3]))
+    unit = torch.eye(3)
+    assert torch.allclose(unit[start] @ rotation[0].mT, unit[end], atol=1e-6)
+    assert torch.allclose(rotation @ rotation.mT, unit.expand(2, 3, 3), atol=1e-6)
+    assert torch.allclose(torch.linalg.det(rotation), torch.ones(2))
+
+
+def test_hull_holds_the_turned_corners(generator: torch.Generator) -> None:
+    center, size = torch.randn(5, 4, 3, generator=generator), torch.rand(5, 4, 3, generator=generator)
+    for axis, angle in product(range(3), (-0.09, 0.05, 1.0)):
+        rotation = rotation_about(axis, torch.full((5, 1), angle))
+        hull_center, hull_size = turned_hull(center, size, rotation)
+        corners = box_corners(center, size) @ rotation.mT
+        assert torch.allclose(corners.amax(2), hull_center + hull_size / 2, atol=1e-5)
+        assert torch.allclose(corners.amin(2), hull_center - hull_size / 2, atol=1e-5)
+        if abs(angle) < 0.1:  # it grows, about every axis: nothing shrinks but by the tilt of its longest side
+            assert bool((hull_size.prod(-1) >= size.prod(-1)).all())
+
+
+def detector_output(generator: torch.Generator, *, num_heading: int) -> DetectorOutput:
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(2, *shape, generator=generator)
+
+    return DetectorOutput(
+        seed_index=torch.zeros(2, 4, dtype=torch.int64),
+        seed_xyz=normal(4, 3),
+        vote_xyz=normal(4, 3),
+        proposal_vote_xyz=normal(5, 3),
+        features=normal(5, 8),
+        objectness=normal(5, 2),
+        center=normal(5, 3),
+        heading_scores=normal(5, num_heading),
+        heading_residuals=normal(5, num_heading),
+        size_scores=normal(5, 18),
+        size_residuals=normal(5, 18, 3),
+        semantic_scores=normal(5, 18),
+    )
+
+
+@pytest.mark.parametrize("num_heading", [1, 4])
+def test_decoding_matches_a_loop(generator: torch.Generator, num_heading: int) -> None:
+    output = detector_output(generator, num_heading=num_heading)
+    boxes = decode_boxes(output)
+    for i, j in product(range(2), range(5)):
+        best = int(output.size_scores[i, j].argmax())
+        expected = [
+            m * (1 + float(r)) for m, r in zip(MEAN_SIZES[best], output.size_residuals[i, j, best], strict=True)
+        ]
+        assert boxes.size[i, j].tolist() == pytest.approx(expected, rel=1e-6)
+        heading = int(output.heading_scores[i, j].argmax())
+        turn = heading * 2 * math.pi / num_heading
+        turn += float(output.heading_residuals[i, j, heading]) * math.pi / num_heading
+        assert float(boxes.heading_rad[i, j]) == pytest.approx(turn if num_heading > 1 else 0.0, abs=1e-5)
+        assert bool(boxes.is_object[i, j]) == (float(boxes.objectness[i, j]) > 0.5)
+    assert torch.equal(boxes.center, output.center)
+    assert torch.equal(boxes.semantic_class, output.semantic_scores.argmax(-1))
+
+
+def test_mean_sizes_can_be_made_in_inference_and_used_in_training() -> None:
+    with torch.inference_mode():
+        sizes = mean_sizes(torch.device("cpu"))
+    assert sizes.tolist() == [pytest.approx(row) for row in MEAN_SIZES]
+    weight = torch.ones(3, requires_grad=True)
+    (sizes * weight).sum().backward()
+    assert weight.grad is not None
