@@ -1,9 +1,9 @@
 """Flat answer priors: how readily each answer of each question family is asked for.
 
 Rooms offer some answers far more often than others (monitors are on desks, pillows on beds). A candidate question is
-kept with the chance that `answer_chances.json` lists for its (form, context, answer), 1 where it lists none; the chances
-were fitted once, by `fit`, on rooms of seeds that nothing else uses, until the answers asked for were as even as the
-rooms allow. So a model that reads only the question has little to go by, and every room still depends on its seed alone.
+kept with the chance that `answer_chances.json` lists for its (form, context, answer), 1 where it lists none; `fit`
+found the chances on rooms of seeds that nothing else uses, correcting them until the answers asked for were about as even as
+the rooms allow. So a model that reads only the question has little to go by, and a room depends on its seed alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ Chances = dict[str, dict[str, dict[str, float]]]
 """Form -> context -> answer -> chance."""
 
 FILE = Path(__file__).with_name("answer_chances.json")
-EVEN_RANK = 4
-"""Every answer of a context is asked for at most as often as its fourth most frequent one."""
-NARROW = {1: 0.04, 2: 0.35, 3: 0.7}
+EVEN_RANK = 3
+"""Every answer of a context is asked for at most as often as its third most frequent one."""
+MIN_COUNT = 20
+"""Contexts that come up more rarely than that in the fit are left alone."""
+NARROW = {1: 0.06, 2: 0.5, 3: 0.85}
 """Contexts with fewer answers than that are asked less, down to these shares."""
 
 
@@ -49,7 +51,7 @@ def fit(sample: Callable[[Chances], Sequence[Candidate]], *, rounds: int = 6) ->
         rounds: Number of corrections.
 
     Returns:
-        The table; chances above 0.95 are left out.
+        The table; chances from 0.9 are left out.
     """
     table: Chances = {}
     for _ in range(rounds):
@@ -57,6 +59,8 @@ def fit(sample: Callable[[Chances], Sequence[Candidate]], *, rounds: int = 6) ->
         for candidate in sample(table):
             asked[candidate.form, candidate.context].update(candidate.answers)
         for (form, context), counts in asked.items():
+            if counts.total() < MIN_COUNT and context not in table.get(form, {}):
+                continue
             row = table.setdefault(form, {}).setdefault(context, {})
             level, narrow = _level(counts)
             for answer, count in counts.items():
@@ -66,7 +70,7 @@ def fit(sample: Callable[[Chances], Sequence[Candidate]], *, rounds: int = 6) ->
         form: {
             context: kept
             for context, row in sorted(contexts.items())
-            if (kept := {answer: round(chance, 2) for answer, chance in sorted(row.items()) if chance < 0.95})
+            if (kept := {answer: round(chance, 2) for answer, chance in sorted(row.items()) if chance < 0.9})
         }
         for form, contexts in sorted(table.items())
     }

@@ -17,7 +17,7 @@ from askscan.rooms.layout import plan_room
 from askscan.rooms.templates import Candidate
 
 FIRST_SEED = 700_000
-NUM_ROOMS = 3000
+NUM_ROOMS = 2000
 
 
 def main() -> None:

@@ -93,7 +93,8 @@ def _front(item: Furnishing) -> tuple[float, float]:
 def _is_free(finder: Finder, place: tuple[float, float]) -> bool:
     rel, point = finder.relations, np.array(place)
     inside = (point > BODY_M).all() and (point < np.array(finder.room.size[:2]) - BODY_M).all()
-    blocked = (point > rel.low[:, :2] - BODY_M).all(-1) & (point < rel.high[:, :2] + BODY_M).all(-1) & (rel.low[:, 2] < 1)
+    within = (point > rel.low[:, :2] - BODY_M) & (point < rel.high[:, :2] + BODY_M)
+    blocked = within.all(-1) & (rel.low[:, 2] < 1)
     return bool(inside and not blocked.any())
 
 
@@ -116,7 +117,7 @@ def _pose(
 
 
 def view(finder: Finder, pose: Pose) -> View:
-    """Sort every object by direction: sure within 35 degrees of it and not wider than 75, maybe within 60 of any part."""
+    """Sort objects by direction: surely within 35 degrees of it (all parts 75), maybe within 60 of any part."""
     rel, point = finder.relations, np.array(pose.position)
     x, y = np.stack([rel.low[:, 0], rel.high[:, 0]], -1), np.stack([rel.low[:, 1], rel.high[:, 1]], -1)
     corners = np.stack([x[:, [0, 0, 1, 1]], y[:, [0, 1, 0, 1]]], axis=-1)

@@ -27,7 +27,6 @@ GENERATORS: tuple[Callable[[Finder], Iterator[Candidate]], ...] = (
     objects.spots,
     objects.placed,
     objects.colored,
-    objects.compared,
     objects.viewed,
 )
 PREPOSITIONS = re.compile(r"^(on|under|above|next to|in middle of|in)\s+")
@@ -59,7 +58,7 @@ def ask(room: Room, rng: np.random.Generator) -> tuple[RoomQuestion, ...]:
     """
     questions = []
     for candidate in choose(candidates(room), rng, balance.chances()):
-        wordings = FAMILIES[candidate.form][1]
+        wordings = FAMILIES[candidate.form][1].split(" | ")
         text = wordings[rng.integers(len(wordings))].format(**candidate.slots)
         questions.append(
             RoomQuestion(

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from askscan.rooms.references import Finder, Reference
 from askscan.rooms.room import Furnishing
 from askscan.rooms.templates import Candidate
 from askscan.rooms.words import COLOR_ANSWERS, PLURAL_KINDS, SHAPE_ANSWERS, has_clear_color, plural
 
 SHAPED = frozenset(
-    "table,coffee table,end table,desk,couch,ottoman,stool,mirror,counter,picture,bathtub,sink,trash can,clock,window".split(",")
+    (
+        "table",
+        "coffee table",
+        "end table",
+        "desk",
+        "couch",
+        "ottoman",
+        "stool",
+        "picture",
+        "bathtub",
+        "sink",
+        "trash can",
+    )
 )
 """Kinds that come in shapes which a person tells apart at a glance."""
 
 COUNTED_PARTS = frozenset({"drawer", "shelf", "door"})
 NUM_ANSWERS = range(1, 7)
 SMALL_M = 0.3
+MAX_PHRASES = 3
 
 
 def _slots(reference: Reference, noun: str) -> dict[str, str]:
@@ -42,7 +57,7 @@ def colors(finder: Finder) -> Iterator[Candidate]:
         for reference in finder.simple[item.object_id]:
             if "color" not in reference.says:
                 yield _about("color_of", item.kind, answers, reference, item.kind)
-        for reference in finder.related(item.object_id):
+        for reference in finder.related(item.object_id)[:MAX_PHRASES]:
             yield _about("color_placed", item.kind, answers, reference, item.kind)
     for kind, members in _kinds(finder):
         shades = {finder.room.furnishings[i].color for i in members}
@@ -62,7 +77,7 @@ def _kinds(finder: Finder) -> Iterator[tuple[str, list[int]]]:
     for kind in sorted({f.kind for f in finder.room.furnishings} - PLURAL_KINDS):
         members = finder.named(kind)
         items = [finder.room.furnishings[i] for i in members]
-        if all(f.kind == kind and max(f.size) >= SMALL_M for f in items):
+        if all(f.kind == kind and sorted(f.size)[1] >= 0.25 and max(f.size) >= SMALL_M for f in items):
             yield kind, members
 
 
@@ -85,11 +100,10 @@ def counts(finder: Finder) -> Iterator[Candidate]:
         standing = [i for i in members if rel.wall.sure[i]]
         if len(members) > 1 and standing == [i for i in members if rel.wall.maybe[i]]:
             yield from _count("count_wall", kind, standing, nouns=nouns)
-        for anchor in _bare(finder):
+        for anchor in _named(finder):
             on = [i for i in members if rel.on.sure[i, anchor.target]]
             if on and on == [i for i in members if rel.on.maybe[i, anchor.target]]:
-                context = f"{kind} {finder.kind(anchor.target)}"
-                yield from _count("count_on", context, on, anchor.target, nouns=nouns, ref=anchor.text)
+                yield from _count("count_on", kind, on, anchor.target, nouns=nouns, ref=anchor.text)
             at = [i for i in members if items[i].group == anchor.target and rel.gap_m[i, anchor.target] < 0.7]
             near = [i for i in members if rel.gap_m[i, anchor.target] < 1.1]
             if at and at == near and _seats(kind) and not _seats(finder.kind(anchor.target)):
@@ -100,11 +114,10 @@ def _seats(kind: str) -> bool:
     return kind.endswith(("chair", "stool", "bench"))
 
 
-def _bare(finder: Finder) -> Iterator[Reference]:
-    """One simple phrase for each object that has one."""
-    for phrases in finder.simple:
-        if phrases:
-            yield phrases[0]
+def _named(finder: Finder) -> Iterator[Reference]:
+    """One phrase for each object that has any."""
+    for i, phrases in enumerate(finder.simple):
+        yield from (phrases or finder.related(i))[:1]
 
 
 def parts(finder: Finder) -> Iterator[Candidate]:
@@ -114,19 +127,28 @@ def parts(finder: Finder) -> Iterator[Candidate]:
             for part, number in item.num_parts:
                 if part in COUNTED_PARTS and number in NUM_ANSWERS and item.size[2] >= 0.6:
                     slots = {"ref": reference.text, "parts": plural(part)}
-                    context = f"{part} {item.kind}"
+                    answers, targets = (str(number),), (item.object_id,)
                     yield Candidate(
-                        form="count_parts", context=context, answers=(str(number),), targets=(item.object_id,), slots=slots
+                        form="count_parts", context=f"{part} {item.kind}", answers=answers, targets=targets, slots=slots
                     )
 
 
 def shapes(finder: Finder) -> Iterator[Candidate]:
     """What shape is it, seen from above or from the front."""
     for item in finder.room.furnishings:
-        if item.kind in SHAPED and item.shape in SHAPE_ANSWERS and max(item.size) >= SMALL_M:
-            for reference in (*finder.simple[item.object_id], *finder.related(item.object_id)[:2]):
+        if item.kind in SHAPED and item.shape in SHAPE_ANSWERS and _shows_shape(item):
+            for reference in (*finder.simple[item.object_id], *finder.related(item.object_id)[:MAX_PHRASES]):
                 if "shape" not in reference.says:
                     yield _about("shape_of", item.kind, SHAPE_ANSWERS[item.shape], reference, item.kind)
+
+
+def _shows_shape(item: Furnishing) -> bool:
+    """Whether the proportions bear the word out: of the face on the wall, or seen from above."""
+    width, height = sorted(item.size)[1:] if item.on_wall else sorted(item.size[:2])
+    ratio = height / width
+    oblong = ratio > 1.2 if item.shape in ("rectangular", "oval") else ratio < 1.15
+    turned = abs(np.sin(2 * item.heading_rad)) > 0.2
+    return height >= SMALL_M and (oblong or turned or item.shape == "l-shaped")
 
 
 def materials(finder: Finder) -> Iterator[Candidate]:
@@ -155,11 +177,14 @@ def _place(finder: Finder, item: Furnishing) -> tuple[str, tuple[str, ...]]:
     if on or under:
         return "where_on", (*(f"on {kind}" for kind in on), *(f"under {kind}" for kind in under))
     if item.on_wall and item.kind not in ("door",):
-        return "where_hangs", tuple(f"above {kind}" for kind in _kinds_where(finder, rel.above.sure[i]))
+        return "where_hangs", tuple(f"above {kind}" for kind in _kinds_where(finder, rel.above.sure[i] & rel.standing))
     if item.support is not None:
         return "where_stands", ()
     fixed = (*(("in corner",) * bool(rel.corner.sure[i])), *(("in middle of room",) * bool(rel.middle.sure[i])))
-    landmarks = [bool(holds) and finder.is_landmark(j, i) for j, holds in enumerate(rel.next_to.sure[i])]
+    landmarks = [
+        bool(holds) and finder.is_landmark(j, i) and (rel.standing[j] or finder.kind(j) in ("door", "window"))
+        for j, holds in enumerate(rel.next_to.sure[i])
+    ]
     beside = sorted(_kinds_where(finder, landmarks), key=lambda kind: -_bulk(finder, kind))
     return "where_stands", (*fixed, *(f"next to {kind}" for kind in beside if kind != item.kind))
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from askscan.rooms.references import Finder, Reference, relation_phrases
-from askscan.rooms.relations import Graded, between, extreme
+from askscan.rooms.relations import Graded, between
 from askscan.rooms.templates import Candidate
 from askscan.rooms.words import PLURAL_KINDS, article, has_clear_color
 
 MAX_KINDS = 3
+FRONTED = frozenset({"bed", "sofa", "desk", "refrigerator", "toilet", "bookshelf"})
+"""Classes whose front people agree on."""
 GENERIC = ("chair", "table", "cabinet")
 """Nouns that stand for several kinds: what type of chair is it?"""
 
@@ -22,13 +24,18 @@ def _capital(text: str) -> str:
 
 
 def _answers(finder: Finder, sure: np.ndarray, maybe: np.ndarray) -> tuple[int, ...]:
-    """The objects that answer a question, largest first; none where an answer that may be right would be missing."""
+    """The objects that answer a question: first one that is alone of its kind there, then by size.
+
+    None where there is no such object to point at, or where an answer that may be right would be missing.
+    """
     chosen = [int(i) for i in np.flatnonzero(sure)]
     kinds = {finder.kind(i) for i in chosen}
     if not chosen or len(kinds) > MAX_KINDS or {finder.kind(int(i)) for i in np.flatnonzero(maybe)} != kinds:
         return ()
     bulk = (finder.relations.high - finder.relations.low).prod(-1)
-    return tuple(sorted(chosen, key=lambda i: -float(bulk[i])))
+    number = Counter(finder.kind(i) for i in chosen)
+    ordered = sorted(chosen, key=lambda i: (number[finder.kind(i)] > 1, -float(bulk[i])))
+    return tuple(ordered) if number[finder.kind(ordered[0])] == 1 else ()
 
 
 def _found(
@@ -78,7 +85,7 @@ def _looks(kind: str) -> bool:
 def spots(finder: Finder) -> Iterator[Candidate]:
     """What is in the corner, in the middle of the room, between two things; what is largest or tallest."""
     rel = finder.relations
-    corner = _answers(finder, rel.corner.sure, rel.corner.maybe & ~rel.wall.maybe | rel.corner.sure)
+    corner = _answers(finder, rel.corner.sure, rel.corner.maybe)
     for form in ("what_corner", "corner_what"):
         yield from _found(form, "", finder, corner)
     yield from _found("what_middle", "", finder, _answers(finder, rel.middle.sure, rel.middle.maybe))
@@ -88,9 +95,8 @@ def spots(finder: Finder) -> Iterator[Candidate]:
             if rel.gap_m[first.target, second.target] < 2.5:
                 graded = between(rel, first.target, second.target)
                 found = _answers(finder, graded.sure, graded.maybe)
-                context = " ".join(sorted((finder.kind(first.target), finder.kind(second.target))))
                 anchors = (first.target, second.target)
-                yield from _found("what_between", context, finder, found, anchors, ref=first.text, other=second.text)
+                yield from _found("what_between", "", finder, found, anchors, ref=first.text, other=second.text)
     standing = [f.object_id for f in finder.room.furnishings if f.support is None and not f.on_wall]
     for word in ("largest", "tallest"):
         best = finder.extreme_of(word, standing) if len(standing) > 1 else None
@@ -115,8 +121,9 @@ def placed(finder: Finder) -> Iterator[Candidate]:
                 like = np.isin(np.arange(len(items)), finder.named(noun))
                 found = _answers(finder, sure & like, maybe & like)
                 if found and all(finder.kind(i).endswith(noun) and finder.kind(i) != noun for i in found):
-                    yield from _found("type_placed", noun, finder, found, (a,), where=where, noun=noun)
-            yield from _is_there(finder, a, where, sure, maybe)
+                    yield from _found("type_placed", f"{noun} {context}", finder, found, (a,), where=where, noun=noun)
+            if phrase == "next to":
+                yield from _is_there(finder, a, where, sure, maybe)
 
 
 def _is_there(finder: Finder, anchor: int, where: str, sure: np.ndarray, maybe: np.ndarray) -> Iterator[Candidate]:
@@ -131,7 +138,7 @@ def _is_there(finder: Finder, anchor: int, where: str, sure: np.ndarray, maybe: 
             targets = (exact[0], anchor) if exact else (anchor,)
             yield Candidate(
                 form="is_there",
-                context=noun,
+                context="",
                 answers=(answer,),
                 targets=targets,
                 slots={"a_noun": article(noun), "where": where},
@@ -160,36 +167,13 @@ def colored(finder: Finder) -> Iterator[Candidate]:
                     )
 
 
-def compared(finder: Finder) -> Iterator[Candidate]:
-    """Which of two things is taller or wider, by a margin that shows."""
-    rel = finder.relations
-    named = [r[0] for r in finder.simple if r and not r[0].says and rel.high[r[0].target, 2] > 0.3]
-    for first in named:
-        for second in named:
-            if first.target == second.target:
-                continue
-            pair = (first.target, second.target)
-            spans = (rel.high - rel.low)[list(pair)]
-            extent = (("taller", rel.high[list(pair), 2]), ("wider", spans[:, :2].max(-1)))
-            for more, values in extent:
-                best = extreme([float(v) for v in values], ratio=1.2, margin=0.15)
-                if best is not None and (more == "wider" or (rel.low[list(pair), 2] < 0.1).all()):
-                    yield Candidate(
-                        form="compare",
-                        context=" ".join(sorted((finder.kind(pair[0]), finder.kind(pair[1])))),
-                        answers=(finder.kind(pair[best]),),
-                        targets=(pair[best], pair[1 - best]),
-                        slots={"ref": first.text, "other": second.text, "more": more},
-                    )
-
-
 def viewed(finder: Finder) -> Iterator[Candidate]:
     """Left and right, seen by somebody who stands in front of a piece that has a front, facing it."""
     rel, items = finder.relations, finder.room.furnishings
     for anchor in (r[0] for r in finder.simple if r):
         a = anchor.target
         item = items[a]
-        if item.class_name not in ("bed", "sofa", "desk", "refrigerator", "toilet", "bookshelf") or not item.against_wall:
+        if item.class_name not in FRONTED or not item.against_wall:
             continue
         for side, graded in (("left", rel.left_of), ("right", rel.right_of)):
             found = _answers(finder, graded.sure[:, a], graded.maybe[:, a] & (rel.gap_m[:, a] < 0.9))
@@ -205,4 +189,3 @@ def viewed(finder: Finder) -> Iterator[Candidate]:
                         targets=(int(i), a),
                         slots={"ref": anchor.text, "other": other.text},
                     )
-

@@ -12,6 +12,7 @@ from askscan.rooms.relations import Graded, Relations, between, closest, extreme
 from askscan.rooms.room import Room
 from askscan.rooms.words import MATERIAL_ADJECTIVES, PLURAL_KINDS, covers, has_clear_color
 
+DISTANCES: tuple[tuple[str, Callable[..., int | None]], ...] = (("closest to", closest), ("farthest from", farthest))
 SIZE_WORDS = ("largest", "smallest", "tallest")
 
 
@@ -118,17 +119,16 @@ class Finder:
                 yield self._place(i, f"{phrase} {anchor.text}", anchor.target)
 
     def _by_distance(self, i: int, members: list[int]) -> Iterator[Reference]:
-        choices: tuple[tuple[str, Callable[..., int | None]], ...] = (("closest to", closest), ("farthest from", farthest))
         for anchor in self._anchors(members):
             # Near and far are said of things that do not move: doors, windows, beds and the like.
             if self.relations.high[anchor.target, 2] - self.relations.low[anchor.target, 2] < 0.4:
                 continue
-            for phrase, choose in choices:
+            for phrase, choose in DISTANCES:
                 if choose(self.relations, anchor.target, members) == i:
                     yield self._place(i, f"{phrase} {anchor.text}", anchor.target)
 
     def _by_between(self, i: int, rivals: list[int]) -> Iterator[Reference]:
-        near = [a for a in self._anchors([i, *rivals]) if self.relations.gap_m[i, a.target] < 1.2]
+        near = [a for a in self._anchors([i, *rivals]) if self.relations.gap_m[i, a.target] < 0.8]
         for x, first in enumerate(near):
             for second in near[x + 1 :]:
                 graded = between(self.relations, first.target, second.target)

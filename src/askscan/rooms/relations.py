@@ -135,7 +135,10 @@ def _next_to(
     level = np.array([-1 if f.support is None else f.support for f in items])
     # What stands on a desk is on the desk rather than next to the chair before it.
     same_level = level[:, None] == level[None, :]
-    sure = same_level & (gap < reach) & (shared > 0.5) & ~stacked
+    headings = np.array([f.heading_rad for f in items])
+    round_corner = np.logical_and.outer(*[np.array([f.on_wall for f in items], dtype=bool)] * 2)
+    round_corner &= np.cos(headings[:, None] - headings[None, :]) < 0.9
+    sure = same_level & (gap < reach) & (shared > 0.5) & ~stacked & ~round_corner
     return _graded(sure, np.where(same_level, gap < reach + 0.3, gap < 0.1) & (shared > 0) & ~stacked)
 
 
@@ -146,7 +149,9 @@ def _under(items: Sequence[Furnishing], low: np.ndarray, high: np.ndarray, axis_
     return _graded(below & (inside > 0.7), below & (inside > 0.2))
 
 
-def _above(items: Sequence[Furnishing], low: np.ndarray, high: np.ndarray, gap_xy: np.ndarray, gap: np.ndarray) -> Graded:
+def _above(
+    items: Sequence[Furnishing], low: np.ndarray, high: np.ndarray, gap_xy: np.ndarray, gap: np.ndarray
+) -> Graded:
     hung = np.array([f.on_wall for f in items], dtype=bool)[:, None] & (low[:, None, 2] > 0.4)
     rise = low[:, None, 2] - high[None, :, 2]
     width = (high - low)[:, :2]
@@ -221,7 +226,7 @@ def _corner(room: Room, low: np.ndarray, high: np.ndarray) -> Graded:
     flagged = np.array([f.in_corner for f in room.furnishings], dtype=bool)
     # A long counter that ends in a corner is along the wall rather than in the corner.
     short = (high - low)[:, :2].max(-1) < 0.4 * min(room.size[:2])
-    return _graded(flagged & short & (reach < 0.4) & _floor(room), (reach < 0.8) | flagged)
+    return _graded(flagged & short & (reach < 0.4) & _floor(room), ((reach < 0.6) | flagged) & _floor(room))
 
 
 def _middle(room: Room, low: np.ndarray, high: np.ndarray) -> Graded:
@@ -247,7 +252,7 @@ def between(relations: Relations, a: int, b: int) -> Graded:
     gaps = np.maximum(relations.gap_m[:, a], relations.gap_m[:, b])
     others = ~np.isin(np.arange(len(along)), (a, b))
     standing = relations.standing & relations.standing[a] & relations.standing[b]
-    sure = others & standing & (along > 0.25) & (along < 0.75) & (aside < 0.35) & (gaps < 1.2) & (gaps > 0)
+    sure = others & standing & (along > 0.25) & (along < 0.75) & (aside < 0.35) & (gaps < 0.8) & (gaps > 0)
     near = others & (along > 0.1) & (along < 0.9) & (aside < 0.9) & (gaps < 2.5) & (relations.low[:, 2] < 0.3)
     return Graded(sure=sure, maybe=sure | near)
 

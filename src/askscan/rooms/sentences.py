@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from askscan.rooms.references import SIZE_WORDS, Finder, find, relation_phrases
-from askscan.rooms.relations import closest, farthest
+from askscan.rooms.references import DISTANCES, SIZE_WORDS, Finder, find, relation_phrases
 from askscan.rooms.room import Room
 from askscan.rooms.words import MATERIAL_ADJECTIVES, PLURAL_KINDS, article, covers, has_clear_color, tokens
 
@@ -104,7 +103,8 @@ def facts(finder: Finder, i: int) -> Iterator[Fact]:
             for text, meant in _mentions(finder, int(j)) if finder.is_landmark(int(j), i) else ():
                 if meant[i]:
                     continue
-                yield Fact(text=f"{phrase} {text}", role="place", fits=graded.maybe[:, meant].any(axis=1), anchor=int(j))
+                fits = graded.maybe[:, meant].any(axis=1)
+                yield Fact(text=f"{phrase} {text}", role="place", fits=fits, anchor=int(j))
     yield from _distances(finder, i, members)
 
 
@@ -137,14 +137,14 @@ def _distances(finder: Finder, i: int, members: list[int]) -> Iterator[Fact]:
     for phrases in finder.simple:
         if not phrases or phrases[0].target in members or not phrases[0].says <= {"color"}:
             continue
-        for word, choose in (("closest to", closest), ("farthest from", farthest)):
+        for word, choose in DISTANCES:
             if choose(finder.relations, phrases[0].target, members) == i:
                 only = np.arange(len(finder.room.furnishings)) == i
                 yield Fact(text=f"{word} {phrases[0].text}", role="place", fits=only, anchor=phrases[0].target)
 
 
 def pick(finder: Finder, i: int, known: tuple[Fact, ...], rng: np.random.Generator) -> tuple[Fact, ...] | None:
-    """A random set of facts that fit the object alone, at most one per adjective and two places; None if none is found."""
+    """A random set of facts that fit the object alone: at most one per adjective, two places; None if none is found."""
     left, chosen = named(finder, i), []
     at_least = int(rng.integers(1, 3))
     for position in rng.permutation(len(known)):

@@ -195,5 +195,4 @@ def _closer(finder: Finder, seen: View, named: list[Reference]) -> Iterator[Cand
             if abs(ahead_m) > 0.8 and finder.kind(pair[0]) != finder.kind(pair[1]):
                 best = int(ahead_m < 0)
                 answer = finder.kind(pair[best])
-                context = " ".join(sorted(finder.kind(i) for i in pair))
-                yield _candidate("sit_closer", context, answer, pair[best], ref=first.text, other=second.text)
+                yield _candidate("sit_closer", "", answer, pair[best], ref=first.text, other=second.text)
