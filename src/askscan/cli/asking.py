@@ -1,0 +1,131 @@
+"""`ask`: questions to a scan."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from askscan.cli.arguments import Device, Run
+from askscan.cli.console import console, say
+from askscan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from askscan.evaluate.answerer import Answer
+    from askscan.records import Scan
+
+_COLORS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14), (148, 103, 189), (23, 190, 207))
+
+
+def ask(
+    scan: Annotated[
+        str,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="SCAN", help="A PLY, GLB, OBJ or PCD file, or a scene id of --data."),
+    ],
+    questions: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="QUESTION", help="One or more questions, each in quotes."),
+    ],
+    *,
+    run: Run = "default",
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DATA", help="Collection that the scene id is of.")] = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")] = False,
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help="Write a top-down picture with boxes.")] = None,
+    answers: int = 3,
+    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
+    unit: Literal["auto", "m", "cm", "mm"] = "auto",
+    align_walls: Annotated[bool, tyro.conf.FlagConversionOff] = True,
+    teacher: Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Ask a scan of a room; get ranked answers and the box of what was asked about, in the file's axes and units.
+
+    Args:
+        answers: Answers to print per question (--json prints all ten).
+        up: Axis of the file that points up; auto finds it.
+        unit: Unit of the file; auto finds it.
+        align_walls: Turn the scan until its walls run along the axes.
+    """
+    if not questions:
+        raise ConfigError('no question was given; ask something such as "What is next to the bed?".')
+    if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ConfigError(f"{picture}: pictures are written as .png or .jpg.")
+    read = _read(scan, data, up, unit, align_walls)
+    from askscan.evaluate.answerer import load
+
+    for note in read.notes:
+        print(f"note: {note}", file=sys.stderr)
+    found = load(run, device=device, teacher=teacher).ask(read, *questions)
+    for answer in found:
+        if answer.warning:
+            print(f"warning: {answer.question}: {answer.warning}.", file=sys.stderr)
+    if as_json:
+        print(json.dumps([as_dict(answer, scan) for answer in found], indent=2))
+    else:
+        _print(found, answers)
+    if picture is not None:
+        write_picture(picture, read, found)
+        if not as_json:
+            say(f"picture: {picture}")
+
+
+def as_dict(answer: Answer, scan: str) -> dict[str, Any]:
+    """An answer as `--json` prints it."""
+    return {
+        "question": answer.question,
+        "answers": [{"answer": a.answer, "confidence": round(a.confidence, 6)} for a in answer.answers],
+        "box": {
+            "center": answer.center.tolist(),
+            "size": answer.size.tolist(),
+            "corners": answer.corners.tolist(),
+        },
+        "label": answer.label,
+        "scan": scan,
+    }
+
+
+def write_picture(path: Path, scan: Scan, found: tuple[Answer, ...], size: int = 640) -> None:
+    """Write a top-down picture of a scan with the box of each answer."""
+    from PIL import Image
+
+    from askscan.files import replacing
+    from askscan.render.draw import DrawnBox, draw
+    from askscan.render.topdown import top_down
+
+    boxes = [
+        DrawnBox(corners=a.aligned_corners, label=a.answers[0].answer, color=_COLORS[i % len(_COLORS)])
+        for i, a in enumerate(found)
+    ]
+    image = draw(top_down(scan.mesh, size=size), boxes).image
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary, format="PNG" if path.suffix.lower() == ".png" else "JPEG")
+
+
+def _read(scan: str, data: Path | None, up: Any, unit: Any, align_walls: bool) -> Scan:
+    if data is None:
+        from askscan.data.scan_files import read_scan
+
+        if "." not in Path(scan).name:
+            raise DataError(f"{scan}: is no scan file; give a PLY, GLB, OBJ or PCD file, or a scene id with --data.")
+        return read_scan(scan, up=up, unit=unit, align_walls=align_walls)
+    from askscan.data.folder import DataFolder
+    from askscan.data.scannet import read_aligned
+
+    folder = DataFolder(data)
+    if scan not in folder.scans_on_disk():
+        raise DataError(f"{data}: has no scan of scene {scan!r}.")
+    return read_aligned(folder, scan)
+
+
+def _print(found: tuple[Answer, ...], num_answers: int) -> None:
+    for answer in found:
+        console.print(answer.question, style="bold", markup=False)
+        for ranked in answer.answers[:num_answers]:
+            say(f"  {ranked.confidence:6.1%}  {ranked.answer}")
+        center, size = ("(" + ", ".join(f"{v:.2f}" for v in vector) + ")" for vector in (answer.center, answer.size))
+        say(f"  where: {answer.label}, centre {center}, size {size}")

@@ -1,0 +1,152 @@
+"""`rooms`, `prepare`, `render`: from nothing, or from what the user has, to a collection that trainings can read."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from askscan.cli.arguments import Data, Processes
+from askscan.cli.console import console, progress, say, table, worker_count
+from askscan.errors import DataError
+from askscan.records import Mesh
+
+OutPosition = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT", help="Folder of the new collection.")]
+
+
+def rooms(
+    out: OutPosition,
+    *,
+    scenes: int = 30,
+    seed: int = 0,
+    val: int | None = None,
+    layout: tuple[Path, ...] = (),
+    processes: Processes = 0,
+) -> None:
+    """Generate furnished, scanned rooms with sentences and questions, in ScanNet's, ScanRefer's and ScanQA's layout.
+
+    Args:
+        scenes: Rooms to generate.
+        seed: Of the first room; room i has seed + i, and everything about it follows from that number.
+        val: Rooms at the end that make the split val; default: a fifth.
+        layout: Layout files (labelled boxes in JSON) that become rooms after the generated ones.
+    """
+    from askscan.rooms.writer import write_collection
+
+    with progress("rooms") as update:
+        written = write_collection(
+            out, scenes, seed, num_val=val, layouts=layout, processes=worker_count(processes), progress=update
+        )
+    say(f"{out}: {written.num_new} rooms written, {written.num_kept} were there already.")
+
+
+def prepare(
+    data: Data,
+    *,
+    check: bool = False,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    skip_unknown_labels: bool = False,
+    max_points: int = 50_000,
+    processes: Processes = 0,
+) -> None:
+    """Read all scans of a collection into DATA/prepared (one file per scene); what is done is skipped.
+
+    Args:
+        check: Only report what the folder has, what is missing for which command, and what looks wrong.
+        as_json: Print the report of --check as JSON.
+        skip_unknown_labels: Leave out objects whose label is not in the label table, instead of failing the scene.
+        max_points: Vertices kept per scene, drawn at random once.
+    """
+    from askscan.data.check import check as check_folder
+    from askscan.data.folder import DataFolder
+    from askscan.data.prepare import prepare as prepare_folder
+
+    folder = DataFolder(data)
+    if check:
+        report = check_folder(folder)
+        if as_json:
+            print(json.dumps(report.json(), indent=2))
+        else:
+            table(str(data), ("part", "found", "state"), report.table())
+        return
+    with progress("prepare") as update:
+        outcome = prepare_folder(
+            folder,
+            processes=worker_count(processes),
+            max_points=max_points,
+            skip_unknown_labels=skip_unknown_labels,
+            progress=update,
+        )
+    say(f"{data}: {len(outcome.made)} scenes prepared, {len(outcome.kept)} were done already.")
+    _tell("note", outcome.notes)
+    if outcome.errors:
+        _tell("failed", outcome.errors)
+        raise DataError(f"{data}: {len(outcome.errors)} scenes could not be prepared (the first: {outcome.errors[0]})")
+
+
+def render(
+    data: Data,
+    *,
+    scene: str | None = None,
+    size: int = 320,
+    orthographic: bool = False,
+    processes: Processes = 0,
+) -> None:
+    """Make the top-down picture of every scene, with its camera beside it; no display is needed.
+
+    Args:
+        scene: Only this scene.
+        size: Side of the square picture, pixels.
+        orthographic: One scale everywhere; by default the camera also sees the inner side of the walls.
+    """
+    from askscan.data.folder import DataFolder
+    from askscan.render.collection import render_collection
+
+    folder = DataFolder(data)
+    on_disk = set(folder.scans_on_disk())
+    splits = {split: _scenes(folder, split, on_disk, scene) for split in ("train", "val")}
+    if scene is not None and not any(splits.values()):
+        raise DataError(f"{data}: no scan of scene {scene!r} in split train or val.")
+    with progress("render") as update:
+        report = render_collection(
+            data,
+            splits,
+            partial(_mesh, folder),
+            size=size,
+            orthographic=orthographic,
+            num_processes=worker_count(processes),
+            progress=update,
+        )
+    say(f"{data}: {len(report.rendered)} pictures made, {len(report.present)} were there already.")
+    if report.failed:
+        _tell("failed", tuple(report.failed.values()))
+        raise DataError(f"{data}: {len(report.failed)} scenes could not be rendered.")
+
+
+def _mesh(folder: object, scene_id: str) -> Mesh:
+    from askscan.data.folder import DataFolder
+    from askscan.data.scannet import read_aligned
+
+    assert isinstance(folder, DataFolder)
+    return read_aligned(folder, scene_id).mesh
+
+
+def _scenes(folder: object, split: str, on_disk: set[str], only: str | None) -> tuple[str, ...]:
+    from askscan.data.folder import DataFolder
+
+    assert isinstance(folder, DataFolder)
+    try:
+        scenes = folder.scenes(split)
+    except DataError:
+        return ()
+    return tuple(s for s in scenes if s in on_disk and only in (None, s))
+
+
+def _tell(kind: str, sentences: tuple[str, ...], most: int = 5) -> None:
+    for sentence in sentences[:most]:
+        console.print(f"{kind}: {sentence}", markup=False)
+    if len(sentences) > most:
+        say(f"... and {len(sentences) - most} more")
