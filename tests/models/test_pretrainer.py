@@ -109,5 +109,5 @@ def test_a_step_on_one_scene_lowers_the_loss(generator: torch.Generator) -> None
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
