@@ -29,6 +29,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def generator() -> torch.Generator:
+    torch.manual_seed(0)  # initial weights draw from the global generator
     return torch.Generator().manual_seed(0)
 
 

@@ -36,7 +36,7 @@ def test_another_scene_has_another_embedding(generator: torch.Generator) -> None
         embedding = model(tiny.points(generator)).scene_embedding
     assert embedding.shape == (3, 12)
     for i, j in ((0, 1), (0, 2), (1, 2)):
-        assert float((embedding[i] - embedding[j]).abs().max()) > 1e-3
+        assert float((embedding[i] - embedding[j]).abs().max()) > 1e-4
 
 
 def test_the_alignment_loss_reaches_every_backbone_parameter(generator: torch.Generator) -> None:
