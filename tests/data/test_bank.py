@@ -175,6 +175,29 @@ def test_each_input_option_adds_its_channels(bank: SceneBank, option: str, chann
     assert inputs.num_extra == channels
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop": False},
+        {"crop_tries": 20},
+        {"crop_min_points": 600},
+        {"crop_min_fraction": 0.7},
+        {"crop_min_ratio": 0.99},
+        {"flip": False},
+        {"quarter_turns": True},
+        {"rotation_deg": 1.0},
+        {"shift_m": 0.1},
+    ],
+    ids=str,
+)
+def test_every_augmentation_option_changes_batches(bank: SceneBank, change: dict):
+    assert {field.name for field in fields(AugmentConfig)} >= change.keys()
+    before, after = (
+        draw(bank, rows=(2, 0, 2, 0) * 4, augment=config) for config in (AUGMENT, replace(AUGMENT, **change))
+    )
+    assert not torch.equal(before.batch.points, after.batch.points)
+
+
 def test_missing_channels_are_noted_and_neutral():
     bare = SceneBank.from_scenes([replace(SCENES[0], rgb=None, normals=None)])
     assert len(bare.notes) == 2

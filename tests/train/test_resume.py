@@ -51,19 +51,19 @@ def test_fifty_kills(data: DataFolder, tmp_path: Path, stage: str):
 
 
 def test_two_processes_train_like_one(data: DataFolder, tmp_path: Path):
-    """Same global batch, no dropout: equal up to the order of float32 sums, which Adam amplifies where gradients vanish.
+    """Same global batch, no dropout, one step: loss terms, BatchNorm statistics and gradients of the global batch.
 
-    Seen: 1e-3 of the weights' norm after 12 steps, 1e-4 of the losses; without synchronised BatchNorm 0.3 and 0.1.
+    Seen: 1e-5 of the losses, 2e-5 of the statistics, 4e-2 of the worst gradient (float32 sums in another order, which
+    the first layers amplify); where BatchNorm is not synchronised 0.1, 0.2 and 2.
     """
-    script("train", "answers", data.root, tmp_path / "2", 12, 2)
-    stand_ins.train("answers", str(data.root), str(tmp_path / "1"), 12, 0.0)
-    one, two = (load_weights(tmp_path / name / "model.safetensors") for name in "12")
-    for name, weight in one.items():
-        if weight.is_floating_point():
-            difference = (weight - two[name]).norm() / weight.norm().clamp(min=1e-2)
-            assert difference < 2e-2, f"{name}: {difference}"
-    first, second = ((tmp_path / name / "metrics.csv").read_text().split("\n") for name in "12")
-    assert len(first) == len(second)
-    for row, other in zip(first[1:-1], second[1:-1], strict=True):
-        losses = [torch.tensor([float(cell) for cell in line.split(",")[3:14]]) for line in (row, other)]
-        torch.testing.assert_close(losses[0], losses[1], rtol=1e-2, atol=1e-3)
+    script("train", "answers", data.root, tmp_path / "2", 1, 2)
+    stand_ins.train("answers", str(data.root), str(tmp_path / "1"), 1, 0.0)
+    one, two = (RunFolder(tmp_path / name).load_state()[0] for name in "12")
+    for name, tensor in one.items():
+        limit = 1e-3 if "running" in name else 0.15 if name.endswith("exp_avg") else None
+        if limit is not None and tensor.norm() > 1e-7:
+            difference = (tensor - two[name]).norm() / tensor.norm()
+            assert difference < limit, f"{name}: {difference}"
+    rows = [(tmp_path / name / "metrics.csv").read_text().split("\n")[1].split(",")[3:15] for name in "12"]
+    losses = [torch.tensor([float(cell) for cell in row]) for row in rows]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-3, atol=1e-5)
