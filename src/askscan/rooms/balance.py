@@ -2,8 +2,9 @@
 
 Rooms offer some answers far more often than others (monitors are on desks, pillows on beds). A candidate question is
 kept with the chance that `answer_chances.json` lists for its (form, context, answer), 1 where it lists none; `fit`
-found the chances on rooms of seeds that nothing else uses, correcting them until the answers asked for were about as even as
-the rooms allow. So a model that reads only the question has little to go by, and a room depends on its seed alone.
+found the chances on rooms of seeds that nothing else uses, correcting them until the answers asked for were about as
+even as the rooms allow. So a model that reads only the question has little to go by, and a room depends on its seed
+alone.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _pose(
 
 
 def view(finder: Finder, pose: Pose) -> View:
-    """Sort objects by direction: surely within 35 degrees of it (all parts 75), maybe within 60 of any part."""
+    """Sort objects by direction: surely within 30 degrees of it (all parts 75), maybe within 60 of any part."""
     rel, point = finder.relations, np.array(pose.position)
     x, y = np.stack([rel.low[:, 0], rel.high[:, 0]], -1), np.stack([rel.low[:, 1], rel.high[:, 1]], -1)
     corners = np.stack([x[:, [0, 0, 1, 1]], y[:, [0, 1, 0, 1]]], axis=-1)
@@ -129,6 +129,6 @@ def view(finder: Finder, pose: Pose) -> View:
     for name, axis in AXES_RAD.items():
         off = np.abs(np.angle(np.exp(1j * (bearing - axis))))
         away = distance > 0.1
-        sure[name] = away & (off[:, 0] < np.radians(35)) & (off.max(1) < np.radians(75))
+        sure[name] = away & (off[:, 0] < np.radians(30)) & (off.max(1) < np.radians(75))
         maybe[name] = sure[name] | (off.min(1) < np.radians(60)) | ~away
     return View(sure=sure, maybe=maybe, bearing_rad=np.angle(np.exp(1j * bearing[:, 0])), distance_m=distance)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
 
 from askscan.rooms.references import Finder, Reference
 from askscan.rooms.room import Furnishing
@@ -181,16 +183,15 @@ def _place(finder: Finder, item: Furnishing) -> tuple[str, tuple[str, ...]]:
     if item.support is not None:
         return "where_stands", ()
     fixed = (*(("in corner",) * bool(rel.corner.sure[i])), *(("in middle of room",) * bool(rel.middle.sure[i])))
-    landmarks = [
-        bool(holds) and finder.is_landmark(j, i) and (rel.standing[j] or finder.kind(j) in ("door", "window"))
-        for j, holds in enumerate(rel.next_to.sure[i])
-    ]
+    fixed_kinds = np.array([finder.kind(j) in ("door", "window") for j in range(len(rel.standing))])
+    prominent = np.array([finder.is_landmark(j, i) for j in range(len(rel.standing))])
+    landmarks = rel.next_to.sure[i] & prominent & (rel.standing | fixed_kinds)
     beside = sorted(_kinds_where(finder, landmarks), key=lambda kind: -_bulk(finder, kind))
     return "where_stands", (*fixed, *(f"next to {kind}" for kind in beside if kind != item.kind))
 
 
-def _kinds_where(finder: Finder, row: Iterable[bool]) -> list[str]:
-    return list(dict.fromkeys(finder.kind(j) for j, holds in enumerate(row) if holds))
+def _kinds_where(finder: Finder, row: Bool[ndarray, "o"]) -> list[str]:
+    return list(dict.fromkeys(finder.kind(int(j)) for j in np.flatnonzero(row)))
 
 
 def _bulk(finder: Finder, kind: str) -> float:

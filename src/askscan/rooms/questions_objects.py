@@ -10,7 +10,7 @@ import numpy as np
 from askscan.rooms.references import Finder, Reference, relation_phrases
 from askscan.rooms.relations import Graded, between
 from askscan.rooms.templates import Candidate
-from askscan.rooms.words import PLURAL_KINDS, article, has_clear_color
+from askscan.rooms.words import has_clear_color
 
 MAX_KINDS = 3
 FRONTED = frozenset({"bed", "sofa", "desk", "refrigerator", "toilet", "bookshelf"})
@@ -104,7 +104,7 @@ def spots(finder: Finder) -> Iterator[Candidate]:
 
 
 def placed(finder: Finder) -> Iterator[Candidate]:
-    """What kind of object, what type of chair, what red thing is at a place; is there one."""
+    """What kind of object, what type of chair, what red thing is at a place."""
     items, rel = finder.room.furnishings, finder.relations
     for anchor in (r[0] for r in finder.simple if r):
         for phrase, graded in relation_phrases(rel):
@@ -122,31 +122,10 @@ def placed(finder: Finder) -> Iterator[Candidate]:
                 found = _answers(finder, sure & like, maybe & like)
                 if found and all(finder.kind(i).endswith(noun) and finder.kind(i) != noun for i in found):
                     yield from _found("type_placed", f"{noun} {context}", finder, found, (a,), where=where, noun=noun)
-            if phrase == "next to":
-                yield from _is_there(finder, a, where, sure, maybe)
-
-
-def _is_there(finder: Finder, anchor: int, where: str, sure: np.ndarray, maybe: np.ndarray) -> Iterator[Candidate]:
-    """Asked of kinds that the room has, so that the room alone does not tell the answer."""
-    if not sure.any():
-        return
-    for noun in sorted({f.kind for f in finder.room.furnishings} - PLURAL_KINDS - {finder.kind(anchor)}):
-        named = finder.named(noun)
-        exact = [i for i in named if sure[i] and finder.kind(i) == noun]
-        answer = "yes" if exact else "no" if not maybe[named].any() else ""
-        if answer:
-            targets = (exact[0], anchor) if exact else (anchor,)
-            yield Candidate(
-                form="is_there",
-                context="",
-                answers=(answer,),
-                targets=targets,
-                slots={"a_noun": article(noun), "where": where},
-            )
 
 
 def colored(finder: Finder) -> Iterator[Candidate]:
-    """What is the only red object in the room; is this object red."""
+    """What is the only red object in the room."""
     clear = [f for f in finder.room.furnishings if has_clear_color(f)]
     number = Counter(f.color for f in finder.room.furnishings)
     number.update((finder.room.wall_color, finder.room.floor_color))
@@ -154,17 +133,6 @@ def colored(finder: Finder) -> Iterator[Candidate]:
         if number[item.color] == 1 and max(item.size) >= 0.3:
             for form in ("what_colored", "kind_colored"):
                 yield from _found(form, item.color, finder, (item.object_id,), color=item.color)
-        for reference in finder.simple[item.object_id][:1]:
-            if "color" not in reference.says:
-                for color in sorted({f.color for f in clear}):
-                    answers = ("yes" if color == item.color else "no",)
-                    yield Candidate(
-                        form="is_color",
-                        context=color,
-                        answers=answers,
-                        targets=(item.object_id,),
-                        slots={"ref": reference.text, "color": color},
-                    )
 
 
 def viewed(finder: Finder) -> Iterator[Candidate]:

@@ -131,6 +131,9 @@ def _next_to(
     # Small things side by side on a desk are next to each other at a hand's width, wardrobes at an arm's length.
     extent = np.sqrt(np.minimum.outer(*[np.prod((high - low)[:, :2], axis=-1)] * 2))
     reach = np.clip(0.15 + 0.35 * extent, 0.2, 0.4)
+    # The box of an L may reach far beyond its surface.
+    bent = np.array([f.shape == "l-shaped" for f in items], dtype=bool)
+    sure_reach = np.where(bent[:, None] | bent[None, :], 0.1, reach)
     stacked = np.logical_or.reduce([m | m.T for m in (stacks[0].maybe, stacks[1].sure)])
     level = np.array([-1 if f.support is None else f.support for f in items])
     # What stands on a desk is on the desk rather than next to the chair before it.
@@ -138,7 +141,7 @@ def _next_to(
     headings = np.array([f.heading_rad for f in items])
     round_corner = np.logical_and.outer(*[np.array([f.on_wall for f in items], dtype=bool)] * 2)
     round_corner &= np.cos(headings[:, None] - headings[None, :]) < 0.9
-    sure = same_level & (gap < reach) & (shared > 0.5) & ~stacked & ~round_corner
+    sure = same_level & (gap < sure_reach) & (shared > 0.5) & ~stacked & ~round_corner
     return _graded(sure, np.where(same_level, gap < reach + 0.3, gap < 0.1) & (shared > 0) & ~stacked)
 
 
@@ -257,10 +260,10 @@ def between(relations: Relations, a: int, b: int) -> Graded:
     return Graded(sure=sure, maybe=sure | near)
 
 
-def extreme(values: Sequence[float], *, ratio: float, margin: float) -> int | None:
+def extreme(values: Float[ndarray, "k"], *, ratio: float, margin: float) -> int | None:
     """Position of the greatest value if it beats every other by a factor and by an absolute margin, else None.
 
-    >>> extreme([1.0, 2.0, 1.5], ratio=1.2, margin=0.1), extreme([1.0, 1.1], ratio=1.2, margin=0.0)
+    >>> extreme(np.array([1.0, 2.0, 1.5]), ratio=1.2, margin=0.1), extreme(np.array([1.0, 1.1]), ratio=1.2, margin=0.0)
     (1, None)
     """
     order = np.argsort(values)

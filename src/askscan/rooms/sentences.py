@@ -61,7 +61,8 @@ def describe(room: Room, rng: np.random.Generator) -> tuple[Sentence, ...]:
     Returns:
         Two to five different sentences for every object that can be told apart from all others.
     """
-    finder, sentences = find(room), []
+    finder = find(room)
+    sentences: list[Sentence] = []
     for item in room.furnishings:
         if item.kind in PLURAL_KINDS or max(item.size) < 0.15:
             continue
@@ -103,7 +104,7 @@ def facts(finder: Finder, i: int) -> Iterator[Fact]:
             for text, meant in _mentions(finder, int(j)) if finder.is_landmark(int(j), i) else ():
                 if meant[i]:
                     continue
-                fits = graded.maybe[:, meant].any(axis=1)
+                fits = np.asarray(graded.maybe[:, meant].any(axis=1))
                 yield Fact(text=f"{phrase} {text}", role="place", fits=fits, anchor=int(j))
     yield from _distances(finder, i, members)
 
@@ -145,7 +146,7 @@ def _distances(finder: Finder, i: int, members: list[int]) -> Iterator[Fact]:
 
 def pick(finder: Finder, i: int, known: tuple[Fact, ...], rng: np.random.Generator) -> tuple[Fact, ...] | None:
     """A random set of facts that fit the object alone: at most one per adjective, two places; None if none is found."""
-    left, chosen = named(finder, i), []
+    left, chosen = named(finder, i), list[Fact]()
     at_least = int(rng.integers(1, 3))
     for position in rng.permutation(len(known)):
         fact = known[position]

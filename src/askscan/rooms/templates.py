@@ -145,15 +145,12 @@ FAMILIES: dict[str, tuple[float, str]] = {
     "above_what": (0.7, "{Ref} is above what? | What does {ref} hang above? | Above which object is {ref}?"),
     "corner_what": (
         0.5,
-        "Which object is in the corner? | What stands in the corner of the room? | "
-        "Which piece of furniture stands in a corner?",
+        "Which object is in the corner? | What stands in the corner of the room? | Which thing stands in a corner?",
     ),
     "material_of": (
         0.9,
         "What material is {ref} made of? | Which material is {ref} made from? | Of what material is {ref}?",
     ),
-    "is_color": (0.3, "Is {ref} {color}? | Does {ref} have the color {color}? | Would you call {ref} {color}?"),
-    "is_there": (0.3, "Is there {a_noun} {where}? | Can {a_noun} be seen {where}? | Does {a_noun} stand {where}?"),
     "side_of": (
         0.3,
         "When you stand in front of {ref} facing it, on which side of it is {other}? | "
@@ -167,10 +164,10 @@ FAMILIES: dict[str, tuple[float, str]] = {
         "If you face {ref} from the front, which object is on its {side} side?",
     ),
 }
-"""Form -> (questions a room, paraphrases with ` | ` between them). ScanQA's six types follow from the wording, as its evaluation has it."""
+"""Form -> (questions a room, paraphrases with ` | ` between them). ScanQA's six types follow from the wording."""
 
-OPEN_FORMS = frozenset({"is_color", "is_there", "sit_closer"})
-"""Forms whose answer is yes or no, or one of two things that the question itself names."""
+OPEN_FORMS = frozenset({"sit_closer"})
+"""Forms whose answer is one of two things that the question itself names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from askscan.rooms.relations import Graded, Relations, between, closest, extreme, farthest, relate
+from askscan.rooms.room import Room
+
+BED, NIGHTSTAND, LAMP, PILLOW, RED_PILLOW, PICTURE, DESK, OFFICE_CHAIR, MONITOR, TRASH_CAN = range(10)
+WARDROBE, CHAIR, DOOR, PLANT, STOOL = range(10, 15)
+
+
+@pytest.fixture
+def rel(bedroom: Room) -> Relations:
+    return relate(bedroom)
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "anchor"),
+    [
+        ("on", PILLOW, BED),
+        ("on", MONITOR, DESK),
+        ("under", TRASH_CAN, DESK),
+        ("above", PICTURE, BED),
+        ("next_to", NIGHTSTAND, BED),
+        ("next_to", BED, NIGHTSTAND),
+        ("next_to", PILLOW, RED_PILLOW),
+        ("facing", OFFICE_CHAIR, DESK),
+        # Whoever faces the bed from its foot looks towards y = 4 and has x = 5 to the right.
+        ("right_of", NIGHTSTAND, BED),
+    ],
+)
+def test_what_surely_holds(rel: Relations, name: str, subject: int, anchor: int) -> None:
+    graded: Graded = getattr(rel, name)
+    assert graded.sure[subject, anchor]
+
+
+def test_sure_implies_maybe_and_nothing_relates_to_itself(rel: Relations) -> None:
+    for name in ("on", "under", "above", "next_to", "facing", "left_of", "right_of", "corner", "middle", "wall"):
+        graded: Graded = getattr(rel, name)
+        assert not (graded.sure & ~graded.maybe).any(), name
+        if graded.sure.ndim == 2:
+            assert not np.diagonal(graded.maybe).any(), name
+
+
+def test_on_under_above_exclude_next_to(rel: Relations) -> None:
+    stacked = rel.on.sure | rel.under.sure
+    assert not (rel.next_to.maybe & (stacked | stacked.T)).any()
+    assert not (rel.left_of.sure & rel.right_of.sure).any()
+
+
+def test_gap_is_the_distance_of_footprints(rel: Relations) -> None:
+    """Against a dense sampling of both footprints."""
+    rng = np.random.default_rng(0)
+    for i, j in ((BED, DESK), (CHAIR, STOOL), (WARDROBE, PLANT)):
+        points = [rng.uniform(rel.low[k, :2], rel.high[k, :2], (4000, 2)) for k in (i, j)]
+        edges = [np.clip(points[1 - side], rel.low[k, :2], rel.high[k, :2]) for side, k in enumerate((i, j))]
+        sampled = min(np.linalg.norm(edges[side] - points[1 - side], axis=1).min() for side in (0, 1))
+        assert rel.gap_m[i, j] == pytest.approx(sampled, abs=0.05)
+
+
+def test_spots(rel: Relations) -> None:
+    assert np.flatnonzero(rel.corner.sure).tolist() == [WARDROBE, PLANT]
+    assert rel.middle.sure[STOOL] and not rel.middle.maybe[DOOR]
+    assert rel.wall.sure[DESK] and not rel.wall.maybe[STOOL]
+
+
+def test_arrays_are_read_only_and_kept(bedroom: Room, rel: Relations) -> None:
+    assert relate(bedroom) is rel
+    with pytest.raises(ValueError, match="read-only"):
+        rel.gap_m[0, 0] = 1.0
+
+
+def test_between(rel: Relations) -> None:
+    graded = between(rel, NIGHTSTAND, OFFICE_CHAIR)
+    assert not graded.sure[[NIGHTSTAND, OFFICE_CHAIR]].any()
+    assert np.flatnonzero(between(rel, BED, OFFICE_CHAIR).sure).tolist() == [STOOL]
+
+
+def test_nearest_needs_a_clear_margin(rel: Relations) -> None:
+    assert closest(rel, DOOR, [WARDROBE, CHAIR]) == WARDROBE
+    assert farthest(rel, DOOR, [WARDROBE, CHAIR]) == CHAIR
+    assert closest(rel, BED, [PILLOW, RED_PILLOW]) is None  # both lie on it
+    assert closest(rel, DOOR, [CHAIR]) is None
+
+
+def test_extreme_needs_a_clear_margin() -> None:
+    assert extreme(np.array([1.0, 1.3]), ratio=1.2, margin=0.1) == 1
+    assert extreme(np.array([1.0, 1.3]), ratio=1.2, margin=0.5) is None
+    assert extreme(np.array([3.0]), ratio=1.0, margin=0.0) is None
+
+
+def test_an_empty_room_has_no_relations(bedroom: Room) -> None:
+    empty = relate(Room(**{**{f: getattr(bedroom, f) for f in Room.__dataclass_fields__}, "furnishings": ()}))
+    assert empty.gap_m.shape == (0, 0) and empty.on.sure.shape == (0, 0)
