@@ -18,7 +18,7 @@ from numpy import ndarray
 from askscan.errors import DataError
 from askscan.rooms.catalogue import KINDS, Look, pick_look
 
-Vec = tuple[float, float, float]
+Vec = tuple[float | int, float | int, float | int]
 Paint = tuple[str, str]
 """Colour name and material."""
 

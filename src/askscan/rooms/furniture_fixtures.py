@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, ball, box, rod, slab, soft, span
+from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, ball, box, rod, soft, span
 
 DARK: Paint = ("black", "plastic")
 GLOSS: Paint = ("black", "glass")
@@ -16,7 +16,7 @@ PANE: Paint = ("white", "glass")
 QUARTER = math.pi / 2
 
 
-def _disc(name: str, at: tuple[float, float, float], across: float, thick: float, paint: Paint) -> Part:
+def _disc(name: str, at: Vec, across: float, thick: float, paint: Paint) -> Part:
     """A disc that faces +x."""
     return rod(name, at, (across, across, thick), paint, tilt_rad=QUARTER)
 
@@ -42,7 +42,10 @@ def _window(rng: np.random.Generator, look: Look) -> Piece:
     parts += [box("frame", (0.03, s * (width / 2 - 0.035), high / 2), (0.06, 0.07, high), main) for s in (-1, 1)]
     parts += [box("frame", (0.03, 0, z), (0.06, width, 0.07), main) for z in (0.035, high - 0.035)]
     bars = int(rng.integers(1, 3))
-    parts += [box("bar", (0.03, y, high / 2), (0.05, 0.05, high), main) for y in np.linspace(-width / 2, width / 2, bars + 2)[1:-1]]  # fmt: skip
+    parts += [
+        box("bar", (0.03, y, high / 2), (0.05, 0.05, high), main)
+        for y in np.linspace(-width / 2, width / 2, bars + 2)[1:-1]
+    ]
     parts.append(box("sill", (0.07, 0, 0.0), (0.14, width + 0.1, 0.04), main))
     return Piece(kind="window", look=look, parts=tuple(parts))
 
@@ -65,10 +68,15 @@ def _picture(rng: np.random.Generator, look: Look) -> Piece:
     width = span(rng, 0.45, 0.9)
     high = width if look.shape in ("square", "round") else width * (span(rng, 0.6, 0.8) if rng.random() < 0.6 else 1.35)
     if look.shape == "round":
-        parts = [_disc("frame", (0.015, 0, high / 2), width, 0.03, frame), _disc("canvas", (0.025, 0, high / 2), width - 0.06, 0.03, main)]  # fmt: skip
+        parts = [
+            _disc("frame", (0.015, 0, high / 2), width, 0.03, frame),
+            _disc("canvas", (0.025, 0, high / 2), width - 0.06, 0.03, main),
+        ]
     else:
-        parts = [box("frame", (0.015, 0, high / 2), (0.03, width, high), frame),
-                 box("canvas", (0.025, 0, high / 2), (0.03, width - 0.06, high - 0.06), main)]  # fmt: skip
+        parts = [
+            box("frame", (0.015, 0, high / 2), (0.03, width, high), frame),
+            box("canvas", (0.025, 0, high / 2), (0.03, width - 0.06, high - 0.06), main),
+        ]
     return Piece(kind="picture", look=look, parts=tuple(parts))
 
 
@@ -78,11 +86,15 @@ def _mirror(rng: np.random.Generator, look: Look) -> Piece:
     frame: Paint = (("gray", "brown", "black")[rng.integers(3)], "metal")
     if look.shape in ("round", "oval"):
         turned = {"tilt_rad": QUARTER}
-        parts = [rod("frame", (0.012, 0, high / 2), (high, width, 0.024), frame, **turned),
-                 rod("glass", (0.02, 0, high / 2), (high - 0.06, width - 0.06, 0.03), PANE, **turned)]  # fmt: skip
+        parts = [
+            rod("frame", (0.012, 0, high / 2), (high, width, 0.024), frame, **turned),
+            rod("glass", (0.02, 0, high / 2), (high - 0.06, width - 0.06, 0.03), PANE, **turned),
+        ]
     else:
-        parts = [box("frame", (0.012, 0, high / 2), (0.024, width, high), frame),
-                 box("glass", (0.02, 0, high / 2), (0.03, width - 0.06, high - 0.06), PANE)]  # fmt: skip
+        parts = [
+            box("frame", (0.012, 0, high / 2), (0.024, width, high), frame),
+            box("glass", (0.02, 0, high / 2), (0.03, width - 0.06, high - 0.06), PANE),
+        ]
     return Piece(kind="mirror", look=look, parts=tuple(parts))
 
 
@@ -117,44 +129,70 @@ def _tv(rng: np.random.Generator, look: Look) -> Piece:
 
 def _clock(rng: np.random.Generator, look: Look) -> Piece:
     main, d = (look.color, look.material), span(rng, 0.3, 0.4)
-    face = (_disc("face", (0.025, 0, d / 2), d, 0.05, main) if look.shape == "round"
-            else box("face", (0.025, 0, d / 2), (0.05, d, d), main))  # fmt: skip
+    face = (
+        _disc("face", (0.025, 0, d / 2), d, 0.05, main)
+        if look.shape == "round"
+        else box("face", (0.025, 0, d / 2), (0.05, d, d), main)
+    )
     hand: Paint = ("white" if look.color == "black" else "black", "plastic")
-    hands = (box("hand", (0.055, 0, d / 2 + 0.05), (0.01, 0.025, 0.1), hand), box("hand", (0.055, 0.04, d / 2), (0.01, 0.08, 0.025), hand))  # fmt: skip
+    hands = (
+        box("hand", (0.055, 0, d / 2 + 0.05), (0.01, 0.025, 0.1), hand),
+        box("hand", (0.055, 0.04, d / 2), (0.01, 0.08, 0.025), hand),
+    )
     return Piece(kind="clock", look=look, parts=(face, *hands))
 
 
 def _radiator(rng: np.random.Generator, look: Look) -> Piece:
     main, width, high = (look.color, look.material), span(rng, 0.7, 1.3), span(rng, 0.5, 0.65)
     ribs = max(4, int(width / 0.1))
-    parts = [soft("rib", (0, y, high / 2 + 0.08), (0.12, 0.065, high), main, 0.03)
-             for y in np.linspace(-width / 2 + 0.04, width / 2 - 0.04, ribs)]  # fmt: skip
+    parts = [
+        soft("rib", (0, y, high / 2 + 0.08), (0.12, 0.065, high), main, 0.03)
+        for y in np.linspace(-width / 2 + 0.04, width / 2 - 0.04, ribs)
+    ]
     parts.append(box("pipe", (0, 0, 0.14), (0.05, width, 0.05), main))
     parts += [box("foot", (0, s * (width / 2 - 0.1), 0.05), (0.08, 0.04, 0.1), main) for s in (-1, 1)]
     return Piece(kind="radiator", look=look, parts=tuple(parts))
 
 
 def _refrigerator(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (look.color, look.material), span(rng, 0.6, 0.72), span(rng, 0.6, 0.8), span(rng, 1.5, 1.85)  # fmt: skip
+    main, depth, width, high = (
+        (look.color, look.material),
+        span(rng, 0.6, 0.72),
+        span(rng, 0.6, 0.8),
+        span(rng, 1.5, 1.85),
+    )
     split = high * span(rng, 0.3, 0.4) if rng.random() < 0.5 else high * span(rng, 0.62, 0.7)
     knob: Paint = ("black", "metal") if look.color != "black" else STEEL
     parts = [box("body", (-0.03, 0, high / 2), (depth - 0.06, width, high), main)]
     for low, top in ((0.04, split - 0.015), (split + 0.015, high)):
         parts.append(soft("door", (depth / 2 - 0.03, 0, (low + top) / 2), (0.06, width, top - low), main, 0.02))
-        parts.append(box("handle", (depth / 2 + 0.025, width / 2 - 0.07, (low + top) / 2), (0.04, 0.035, (top - low) * 0.5), knob))  # fmt: skip
+        parts.append(
+            box(
+                "handle", (depth / 2 + 0.025, width / 2 - 0.07, (low + top) / 2), (0.04, 0.035, (top - low) * 0.5), knob
+            )
+        )
     return Piece(kind="refrigerator", look=look, parts=tuple(parts), num_parts=(("door", 2),))
 
 
 def _stove(rng: np.random.Generator, look: Look) -> Piece:
     main, depth, width, high = (look.color, look.material), 0.62, span(rng, 0.58, 0.72), 0.9
     burner: Paint = DARK if look.color != "black" else STEEL
-    parts = [box("body", (0, 0, high / 2), (depth, width, high), main),
-             box("panel", (-depth / 2 + 0.03, 0, high + 0.08), (0.06, width, 0.16), main)]  # fmt: skip
-    parts += [rod("burner", (0.03 + a * 0.14, b * width / 4, high + 0.012), (0.2, 0.2, 0.024), burner)
-              for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
-    parts += [box("window", (depth / 2 + 0.005, 0, 0.48), (0.02, width * 0.6, 0.26), GLOSS),
-              box("handle", (depth / 2 + 0.03, 0, 0.7), (0.03, width * 0.8, 0.03), STEEL)]  # fmt: skip
-    parts += [_disc("knob", (depth / 2 + 0.015, y, 0.82), 0.05, 0.03, burner) for y in np.linspace(-width / 3, width / 3, 4)]  # fmt: skip
+    parts = [
+        box("body", (0, 0, high / 2), (depth, width, high), main),
+        box("panel", (-depth / 2 + 0.03, 0, high + 0.08), (0.06, width, 0.16), main),
+    ]
+    parts += [
+        rod("burner", (0.03 + a * 0.14, b * width / 4, high + 0.012), (0.2, 0.2, 0.024), burner)
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ]
+    parts += [
+        box("window", (depth / 2 + 0.005, 0, 0.48), (0.02, width * 0.6, 0.26), GLOSS),
+        box("handle", (depth / 2 + 0.03, 0, 0.7), (0.03, width * 0.8, 0.03), STEEL),
+    ]
+    parts += [
+        _disc("knob", (depth / 2 + 0.015, y, 0.82), 0.05, 0.03, burner) for y in np.linspace(-width / 3, width / 3, 4)
+    ]
     return Piece(kind="stove", look=look, parts=tuple(parts), num_parts=(("burner", 4),), top_m=high)
 
 
@@ -171,13 +209,20 @@ def _microwave(rng: np.random.Generator, look: Look) -> Piece:
 def _laundry(rng: np.random.Generator, look: Look, kind: str) -> Piece:
     """Washing machines have a dark round window in front and a dial; dryers a flat door with a white ring."""
     main, high = (look.color, look.material), span(rng, 0.83, 0.95)
-    parts = [soft("body", (0, 0, high / 2), (0.6, 0.6, high), main, 0.02),
-             box("panel", (0.29, 0, high - 0.07), (0.03, 0.56, 0.1), DARK if look.color != "black" else STEEL)]  # fmt: skip
+    parts = [
+        soft("body", (0, 0, high / 2), (0.6, 0.6, high), main, 0.02),
+        box("panel", (0.29, 0, high - 0.07), (0.03, 0.56, 0.1), DARK if look.color != "black" else STEEL),
+    ]
     if kind == "washing machine":
-        parts += [_disc("door", (0.31, 0, high * 0.45), 0.4, 0.05, STEEL), _disc("window", (0.33, 0, high * 0.45), 0.28, 0.05, GLOSS)]  # fmt: skip
+        parts += [
+            _disc("door", (0.31, 0, high * 0.45), 0.4, 0.05, STEEL),
+            _disc("window", (0.33, 0, high * 0.45), 0.28, 0.05, GLOSS),
+        ]
     else:
-        parts += [soft("door", (0.31, 0, high * 0.45), (0.04, 0.46, 0.44), main, 0.02),
-                  box("handle", (0.34, 0.18, high * 0.45), (0.03, 0.03, 0.14), STEEL)]  # fmt: skip
+        parts += [
+            soft("door", (0.31, 0, high * 0.45), (0.04, 0.46, 0.44), main, 0.02),
+            box("handle", (0.34, 0.18, high * 0.45), (0.03, 0.03, 0.14), STEEL),
+        ]
     return Piece(kind=kind, look=look, parts=tuple(parts), num_parts=(("door", 1),), top_m=high)
 
 
@@ -208,20 +253,29 @@ def _toilet(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _tap(x: float, z: float) -> list[Part]:
-    return [rod("tap", (x, 0, z + 0.09), (0.035, 0.035, 0.18), STEEL),
-            box("tap", (x + 0.06, 0, z + 0.17), (0.12, 0.035, 0.03), STEEL)]  # fmt: skip
+    return [
+        rod("tap", (x, 0, z + 0.09), (0.035, 0.035, 0.18), STEEL),
+        box("tap", (x + 0.06, 0, z + 0.17), (0.12, 0.035, 0.03), STEEL),
+    ]
 
 
-def _basin(shape: str, size: tuple[float, float, float], low: float, paint: Paint) -> list[Part]:
+def _basin(shape: str, size: Vec, low: float, paint: Paint) -> list[Part]:
     """An open vessel with a rim, standing at height `low`."""
     depth, width, high = size
     if shape in ("round", "oval"):
-        return [rod("bowl", (0, 0, low + high / 2), (depth * 0.8, width * 0.8, high), paint, taper=1.25, open_top=True),
-                rod("bottom", (0, 0, low + 0.02), (depth * 0.76, width * 0.76, 0.03), paint)]  # fmt: skip
+        return [
+            rod("bowl", (0, 0, low + high / 2), (depth * 0.8, width * 0.8, high), paint, taper=1.25, open_top=True),
+            rod("bottom", (0, 0, low + 0.02), (depth * 0.76, width * 0.76, 0.03), paint),
+        ]
     walls = [box("bowl", (s * (depth / 2 - 0.02), 0, low + high / 2), (0.04, width, high), paint) for s in (-1, 1)]
-    walls += [box("bowl", (0, s * (width / 2 - 0.02), low + high / 2), (depth - 0.06, 0.04, high), paint) for s in (-1, 1)]  # fmt: skip
-    return [*walls, box("bottom", (0, 0, low + 0.015), (depth - 0.06, width - 0.06, 0.03), paint),
-            rod("drain", (0, 0, low + 0.032), (0.05, 0.05, 0.01), DARK)]  # fmt: skip
+    walls += [
+        box("bowl", (0, s * (width / 2 - 0.02), low + high / 2), (depth - 0.06, 0.04, high), paint) for s in (-1, 1)
+    ]
+    return [
+        *walls,
+        box("bottom", (0, 0, low + 0.015), (depth - 0.06, width - 0.06, 0.03), paint),
+        rod("drain", (0, 0, low + 0.032), (0.05, 0.05, 0.01), DARK),
+    ]
 
 
 def _sink(rng: np.random.Generator, look: Look) -> Piece:
@@ -229,7 +283,10 @@ def _sink(rng: np.random.Generator, look: Look) -> Piece:
     depth, width = span(rng, 0.4, 0.46), span(rng, 0.46, 0.6)
     if look.shape == "round":
         width = depth
-    parts = [*_basin(look.shape, (depth, width, 0.16), 0.0, (look.color, look.material)), *_tap(-depth / 2 + 0.03, 0.14)]  # fmt: skip
+    parts = [
+        *_basin(look.shape, (depth, width, 0.16), 0.0, (look.color, look.material)),
+        *_tap(-depth / 2 + 0.03, 0.14),
+    ]
     return Piece(kind="sink", look=look, parts=tuple(parts))
 
 
@@ -247,19 +304,31 @@ def _lift(part: Part, high: float) -> Part:
 
 
 def _bathtub(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (look.color, look.material), span(rng, 0.7, 0.82), span(rng, 1.45, 1.75), span(rng, 0.48, 0.6)  # fmt: skip
+    main, depth, width, high = (
+        (look.color, look.material),
+        span(rng, 0.7, 0.82),
+        span(rng, 1.45, 1.75),
+        span(rng, 0.48, 0.6),
+    )
     if look.shape == "oval":
-        parts = [rod("wall", (0, 0, high / 2), (depth * 0.9, width * 0.92, high), main, taper=1.1, open_top=True),
-                 rod("rim", (0, 0, high - 0.01), (depth, width, 0.02), main, open_top=True),
-                 rod("bottom", (0, 0, 0.12), (depth * 0.88, width * 0.9, 0.04), main)]  # fmt: skip
+        parts = [
+            rod("wall", (0, 0, high / 2), (depth * 0.9, width * 0.92, high), main, taper=1.1, open_top=True),
+            rod("rim", (0, 0, high - 0.01), (depth, width, 0.02), main, open_top=True),
+            rod("bottom", (0, 0, 0.12), (depth * 0.88, width * 0.9, 0.04), main),
+        ]
     else:
         thick = 0.08
         parts = [box("wall", (s * (depth - thick) / 2, 0, high / 2), (thick, width, high), main) for s in (-1, 1)]
-        parts += [box("wall", (0, s * (width - thick) / 2, high / 2), (depth - 2 * thick + 0.02, thick, high), main) for s in (-1, 1)]  # fmt: skip
+        parts += [
+            box("wall", (0, s * (width - thick) / 2, high / 2), (depth - 2 * thick + 0.02, thick, high), main)
+            for s in (-1, 1)
+        ]
         parts.append(box("bottom", (0, 0, 0.14), (depth - thick, width - thick, 0.04), main))
-    parts += [rod("tap", (0, -width / 2 + 0.04, high + 0.06), (0.04, 0.04, 0.12), STEEL),
-              box("tap", (0, -width / 2 + 0.1, high + 0.11), (0.035, 0.14, 0.03), STEEL),
-              rod("drain", (0, -width / 4, 0.165), (0.06, 0.06, 0.012), DARK)]  # fmt: skip
+    parts += [
+        rod("tap", (0, -width / 2 + 0.04, high + 0.06), (0.04, 0.04, 0.12), STEEL),
+        box("tap", (0, -width / 2 + 0.1, high + 0.11), (0.035, 0.14, 0.03), STEEL),
+        rod("drain", (0, -width / 4, 0.165), (0.06, 0.06, 0.012), DARK),
+    ]
     return Piece(kind="bathtub", look=look, parts=tuple(parts))
 
 
@@ -267,7 +336,11 @@ def _towel(rng: np.random.Generator, look: Look) -> Piece:
     """Hangs over a rail on the wall."""
     main, width, high = (look.color, look.material), span(rng, 0.35, 0.6), span(rng, 0.5, 0.8)
     rail = rod("rail", (0.06, 0, high - 0.02), (0.03, 0.03, width + 0.14), STEEL, tilt_rad=QUARTER, yaw_rad=QUARTER)
-    return Piece(kind="towel", look=look, parts=(box("cloth", (0.06, 0, high / 2), (0.05, width, high), main, wave_m=0.008), rail))  # fmt: skip
+    return Piece(
+        kind="towel",
+        look=look,
+        parts=(box("cloth", (0.06, 0, high / 2), (0.05, width, high), main, wave_m=0.008), rail),
+    )
 
 
 BUILDERS: dict[str, Builder] = {

@@ -69,10 +69,16 @@ def _office_chair(rng: np.random.Generator, look: Look) -> Piece:
     back_high = span(rng, 0.42, 0.7)
     parts = [
         soft("seat", (0, 0, seat), (depth, width, 0.1), main, 0.05 if look.shape == "square" else 0.05),
-        soft("back", (-depth / 2, 0, seat + 0.1 + back_high / 2), (0.08, width * 0.9, back_high), main, 0.04,
-             tilt_rad=-0.12),
+        soft(
+            "back",
+            (-depth / 2, 0, seat + 0.1 + back_high / 2),
+            (0.08, width * 0.9, back_high),
+            main,
+            0.04,
+            tilt_rad=-0.12,
+        ),
         rod("column", (0, 0, seat / 2), (0.06, 0.06, seat), base),
-    ]  # fmt: skip
+    ]
     if look.shape == "round":
         parts[0] = rod("seat", (0, 0, seat), (depth, width, 0.1), main)
     for k in range(5):
@@ -98,14 +104,27 @@ def _upholstered(rng: np.random.Generator, look: Look, width: float, depth: floa
         soft("back", (-depth / 2 + back / 2, 0, 0.05 + high / 2), (back, width, high - 0.1), main, 0.07),
     ]
     for s in (-1, 1):
-        parts.append(soft("armrest", (0.02, s * (width - arm) / 2, arm_high / 2 + 0.03), (depth - 0.04, arm, arm_high - 0.06), main, 0.06))  # fmt: skip
+        parts.append(
+            soft(
+                "armrest",
+                (0.02, s * (width - arm) / 2, arm_high / 2 + 0.03),
+                (depth - 0.04, arm, arm_high - 0.06),
+                main,
+                0.06,
+            )
+        )
     for k in range(cushions):
         y = (k + 0.5) / cushions * inner - inner / 2
         w = inner / cushions - 0.015
         parts.append(soft("cushion", (back / 2, y, seat - 0.08), (depth - back, w, 0.17), main, 0.06))
-        parts.append(soft("cushion", (-depth / 2 + back + 0.06, y, seat + 0.2), (0.16, w, 0.4), main, 0.07, tilt_rad=-0.15))  # fmt: skip
-    parts += [box("foot", (a * (depth / 2 - 0.06), b * (width / 2 - 0.06), 0.02), (0.05, 0.05, 0.04), DARK)
-              for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
+        parts.append(
+            soft("cushion", (-depth / 2 + back + 0.06, y, seat + 0.2), (0.16, w, 0.4), main, 0.07, tilt_rad=-0.15)
+        )
+    parts += [
+        box("foot", (a * (depth / 2 - 0.06), b * (width / 2 - 0.06), 0.02), (0.05, 0.05, 0.04), DARK)
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ]
     return parts
 
 
@@ -147,7 +166,10 @@ def _stool(rng: np.random.Generator, look: Look) -> Piece:
     main = (look.color, look.material)
     d, high = span(rng, 0.32, 0.42), span(rng, 0.43, 0.75)
     if look.shape == "round" and rng.random() < 0.4:
-        parts = [rod("base", (0, 0, 0.015), (d * 0.8, d * 0.8, 0.03), main), rod("column", (0, 0, high / 2), (0.06, 0.06, high), main)]  # fmt: skip
+        parts = [
+            rod("base", (0, 0, 0.015), (d * 0.8, d * 0.8, 0.03), main),
+            rod("column", (0, 0, high / 2), (0.06, 0.06, high), main),
+        ]
         counts: tuple[tuple[str, int], ...] = ()
     else:
         parts, counts = legs(d * 0.85, d * 0.85, high, 0.04, main), (("leg", 4),)

@@ -28,7 +28,9 @@ def _lamp_of(rng: np.random.Generator, look: Look, high: float, across: float) -
     main = (look.color, look.material)
     shade_high = across * span(rng, 0.6, 0.8)
     stand = STEEL if rng.random() < 0.5 else DARK
-    body = (rod if look.shape == "round" else box)("shade", (0, 0, high - shade_high / 2), (across, across, shade_high), main, taper=span(rng, 0.6, 0.85))  # fmt: skip
+    body = (rod if look.shape == "round" else box)(
+        "shade", (0, 0, high - shade_high / 2), (across, across, shade_high), main, taper=span(rng, 0.6, 0.85)
+    )
     parts = (
         rod("base", (0, 0, 0.02), (across * 0.45, across * 0.45, 0.04), stand),
         rod("pole", (0, 0, high / 2), (0.035, 0.035, high), stand),
@@ -51,7 +53,14 @@ def _vessel(kind: str, look: Look, across: float, width: float, high: float, fla
 
 def _trash_can(rng: np.random.Generator, look: Look) -> Piece:
     d = span(rng, 0.26, 0.4)
-    return _vessel("trash can", look, d, d * (1.4 if look.shape == "rectangular" else 1), span(rng, 0.35, 0.65), span(rng, 1.1, 1.3))  # fmt: skip
+    return _vessel(
+        "trash can",
+        look,
+        d,
+        d * (1.4 if look.shape == "rectangular" else 1),
+        span(rng, 0.35, 0.65),
+        span(rng, 1.1, 1.3),
+    )
 
 
 def _bucket(rng: np.random.Generator, look: Look) -> Piece:
@@ -62,8 +71,12 @@ def _bucket(rng: np.random.Generator, look: Look) -> Piece:
 
 def _laundry_basket(rng: np.random.Generator, look: Look) -> Piece:
     d = span(rng, 0.38, 0.46)
-    body = _vessel("laundry basket", look, d, d * (1.4 if look.shape == "rectangular" else 1), span(rng, 0.32, 0.55), 1.15)  # fmt: skip
-    clothes = ball("clothes", (0, 0, 0.22), (d * 0.7, d * 0.7, 0.2), (("white", "blue", "gray")[rng.integers(3)], "fabric"))  # fmt: skip
+    body = _vessel(
+        "laundry basket", look, d, d * (1.4 if look.shape == "rectangular" else 1), span(rng, 0.32, 0.55), 1.15
+    )
+    clothes = ball(
+        "clothes", (0, 0, 0.22), (d * 0.7, d * 0.7, 0.2), (("white", "blue", "gray")[rng.integers(3)], "fabric")
+    )
     return Piece(kind="laundry basket", look=look, parts=(*body.parts, clothes))
 
 
@@ -89,7 +102,11 @@ def _monitor(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _keyboard(rng: np.random.Generator, look: Look) -> Piece:
-    return Piece(kind="keyboard", look=look, parts=(box("keys", (0, 0, 0.016), (0.16, span(rng, 0.4, 0.46), 0.032), (look.color, look.material)),))  # fmt: skip
+    return Piece(
+        kind="keyboard",
+        look=look,
+        parts=(box("keys", (0, 0, 0.016), (0.16, span(rng, 0.4, 0.46), 0.032), (look.color, look.material)),),
+    )
 
 
 def _laptop(rng: np.random.Generator, look: Look) -> Piece:
@@ -104,13 +121,18 @@ def _laptop(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _printer(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (look.color, look.material), span(rng, 0.38, 0.46), span(rng, 0.42, 0.52), span(rng, 0.24, 0.36)  # fmt: skip
+    main, depth, width, high = (
+        (look.color, look.material),
+        span(rng, 0.38, 0.46),
+        span(rng, 0.42, 0.52),
+        span(rng, 0.24, 0.36),
+    )
     parts = (
         soft("body", (0, 0, high / 2), (depth, width, high), main, 0.02),
         box("tray", (depth / 2 + 0.05, 0, high * 0.35), (0.12, width * 0.6, 0.03), ("white", "paper")),
         box(
             "panel", (0.06, 0, high + 0.01), (depth * 0.5, width * 0.6, 0.03), DARK if look.color != "black" else STEEL
-        ),  # fmt: skip
+        ),
     )
     return Piece(kind="printer", look=look, parts=parts)
 
@@ -141,7 +163,9 @@ def _plant(rng: np.random.Generator, look: Look) -> Piece:
         a, up = 2.4 * k, span(rng, 0.25, 0.85)
         r = span(rng, 0.12, 0.2)
         at = (r * math.cos(a), r * math.sin(a), pot_high + crown * up)
-        parts.append(ball("leaf", at, (span(rng, 0.3, 0.4), 0.16, 0.06), main, yaw_rad=a, tilt_rad=-span(rng, 0.2, 0.7)))  # fmt: skip
+        parts.append(
+            ball("leaf", at, (span(rng, 0.3, 0.4), 0.16, 0.06), main, yaw_rad=a, tilt_rad=-span(rng, 0.2, 0.7))
+        )
     parts.append(ball("leaf", (0, 0, tall - 0.1), (0.22, 0.22, 0.24), main))
     return Piece(kind="plant", look=look, parts=tuple(parts))
 
@@ -179,7 +203,7 @@ def _suitcase(rng: np.random.Generator, look: Look) -> Piece:
             rod("wheel", (a * 0.09, b * (width / 2 - 0.05), 0.025), (0.05, 0.05, 0.05), DARK)
             for a in (-1, 1)
             for b in (-1, 1)
-        ],  # fmt: skip
+        ],
     )
     return Piece(kind="suitcase", look=look, parts=parts)
 
@@ -207,8 +231,17 @@ def _books(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _toilet_paper(rng: np.random.Generator, look: Look) -> Piece:
-    roll = rod("roll", (0.07, 0, 0.06), (0.12, 0.12, 0.11), (look.color, look.material), tilt_rad=math.pi / 2, yaw_rad=math.pi / 2)  # fmt: skip
-    return Piece(kind="toilet paper", look=look, parts=(roll, box("holder", (0.03, 0, 0.12), (0.06, 0.13, 0.02), STEEL)))  # fmt: skip
+    roll = rod(
+        "roll",
+        (0.07, 0, 0.06),
+        (0.12, 0.12, 0.11),
+        (look.color, look.material),
+        tilt_rad=math.pi / 2,
+        yaw_rad=math.pi / 2,
+    )
+    return Piece(
+        kind="toilet paper", look=look, parts=(roll, box("holder", (0.03, 0, 0.12), (0.06, 0.13, 0.02), STEEL))
+    )
 
 
 def _vase(rng: np.random.Generator, look: Look) -> Piece:
@@ -226,7 +259,9 @@ def _ironing_board(rng: np.random.Generator, look: Look) -> Piece:
     lean = 0.75
     long = high / math.cos(lean)
     parts = [rod("top", (0, 0, high), (0.36, width, 0.05), (look.color, look.material))]
-    parts += [box("leg", (0, 0, high / 2), (0.03, 0.03, long), STEEL, tilt_rad=s * lean, yaw_rad=math.pi / 2) for s in (-1, 1)]  # fmt: skip
+    parts += [
+        box("leg", (0, 0, high / 2), (0.03, 0.03, long), STEEL, tilt_rad=s * lean, yaw_rad=math.pi / 2) for s in (-1, 1)
+    ]
     parts += [box("foot", (0, s * math.sin(lean) * long / 2, 0.015), (0.34, 0.03, 0.03), STEEL) for s in (-1, 1)]
     return Piece(kind="ironing board", look=look, parts=tuple(parts))
 

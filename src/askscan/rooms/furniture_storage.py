@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, box, legs, rod, span
+from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, box, legs, rod, span
 
 STEEL: Paint = ("gray", "metal")
 DARK: Paint = ("black", "plastic")
@@ -16,7 +16,7 @@ def _knob_paint(look: Look) -> Paint:
     return DARK if look.color in ("white", "beige", "gray") else ("white", "metal")
 
 
-def _case(look: Look, size: tuple[float, float, float], *, plinth: float = 0.05) -> list[Part]:
+def _case(look: Look, size: Vec, *, plinth: float = 0.05) -> list[Part]:
     """A closed body on a dark plinth, its front face at +x of the depth less 2 cm."""
     depth, width, high = size
     main = (look.color, look.material)
@@ -26,9 +26,7 @@ def _case(look: Look, size: tuple[float, float, float], *, plinth: float = 0.05)
     ]
 
 
-def _fronts(
-    look: Look, size: tuple[float, float, float], low: float, high: float, columns: int, rows: int, name: str
-) -> list[Part]:
+def _fronts(look: Look, size: Vec, low: float, high: float, columns: int, rows: int, name: str) -> list[Part]:
     """A grid of drawer or door fronts with handles between two heights."""
     depth, width, _ = size
     main, knob = (look.color, look.material), _knob_paint(look)
@@ -53,7 +51,9 @@ def _cabinet(rng: np.random.Generator, look: Look) -> Piece:
     doors = 2 if size[1] < 1.0 else 3
     if rng.random() < 0.4:
         split = size[2] - 0.22
-        parts += _fronts(look, size, 0.06, split, doors, 1, "door") + _fronts(look, size, split, size[2], doors, 1, "drawer")  # fmt: skip
+        parts += _fronts(look, size, 0.06, split, doors, 1, "door") + _fronts(
+            look, size, split, size[2], doors, 1, "drawer"
+        )
         counts: tuple[tuple[str, int], ...] = (("door", doors), ("drawer", doors))
     else:
         parts += _fronts(look, size, 0.06, size[2], doors, 1, "door")
@@ -88,7 +88,10 @@ def _nightstand(rng: np.random.Generator, look: Look) -> Piece:
     main = (look.color, look.material)
     if rows == 1:
         low = size[2] - 0.2
-        parts = [box("body", (-0.01, 0, low + 0.1), (depth - 0.02, depth, 0.2), main), *legs(depth - 0.02, depth, low, 0.04, main)]  # fmt: skip
+        parts = [
+            box("body", (-0.01, 0, low + 0.1), (depth - 0.02, depth, 0.2), main),
+            *legs(depth - 0.02, depth, low, 0.04, main),
+        ]
     else:
         low, parts = 0.06, _case(look, size)
     parts += _fronts(look, size, low, size[2], 1, rows, "drawer")
@@ -97,7 +100,11 @@ def _nightstand(rng: np.random.Generator, look: Look) -> Piece:
 
 def _dresser(rng: np.random.Generator, look: Look) -> Piece:
     rows, columns = int(rng.integers(2, 5)), int(rng.integers(1, 3))
-    size = (span(rng, 0.44, 0.52), columns * span(rng, 0.6, 0.75) + (0.2 if columns == 1 else 0), rows * 0.2 + span(rng, 0.12, 0.24))  # fmt: skip
+    size = (
+        span(rng, 0.44, 0.52),
+        columns * span(rng, 0.6, 0.75) + (0.2 if columns == 1 else 0),
+        rows * 0.2 + span(rng, 0.12, 0.24),
+    )
     parts = _case(look, size) + _fronts(look, size, 0.06, size[2], columns, rows, "drawer")
     return Piece(kind="dresser", look=look, parts=tuple(parts), num_parts=(("drawer", rows * columns),), top_m=size[2])
 
@@ -161,8 +168,16 @@ def _cart(rng: np.random.Generator, look: Look) -> Piece:
     main = (look.color, look.material)
     high = 0.12 + (boards - 1) * step
     parts = [box("shelf", (0, 0, 0.12 + k * step), (depth, width, 0.04), main) for k in range(boards)]
-    parts += [rod("post", (a * (depth / 2 - 0.03), b * (width / 2 - 0.03), high / 2 + 0.08), (0.035, 0.035, high), ("gray", "metal"))
-              for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
+    parts += [
+        rod(
+            "post",
+            (a * (depth / 2 - 0.03), b * (width / 2 - 0.03), high / 2 + 0.04),
+            (0.035, 0.035, high + 0.08),
+            ("gray", "metal"),
+        )
+        for a in (-1, 1)
+        for b in (-1, 1)
+    ]
     parts.append(box("handle", (0, width / 2 - 0.03, high + 0.09), (depth, 0.03, 0.03), STEEL))
     return Piece(kind="cart", look=look, parts=tuple(parts), num_parts=(("shelf", boards),))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, box, legs, rod, slab, soft, span
+from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, box, legs, rod, slab, soft, span
 
 STEEL: Paint = ("gray", "metal")
 LIGHT: Paint = ("white", "fabric")
@@ -17,7 +17,7 @@ def _footprint(rng: np.random.Generator, shape: str, low: float, high: float) ->
     return depth, depth * (1.0 if shape in ("square", "round") else span(rng, 1.5, 2.1))
 
 
-def _table_on(rng: np.random.Generator, kind: str, look: Look, size: tuple[float, float, float]) -> Piece:
+def _table_on(rng: np.random.Generator, kind: str, look: Look, size: Vec) -> Piece:
     """A table of the given depth, width and height on four legs, one pedestal or two panels."""
     depth, width, high = size
     main = (look.color, look.material)
@@ -29,11 +29,12 @@ def _table_on(rng: np.random.Generator, kind: str, look: Look, size: tuple[float
     counts: tuple[tuple[str, int], ...] = ()
     if look.shape in ("round", "oval") and style < 0.6:
         w = min(depth, width)
-        parts = [rod("base", (0, 0, 0.02), (w * 0.55, w * 0.55, 0.04), main),
-                 rod("column", (0, 0, under / 2), (0.09, 0.09, under), leg_paint)]  # fmt: skip
+        parts = [
+            rod("base", (0, 0, 0.02), (w * 0.55, w * 0.55, 0.04), main),
+            rod("column", (0, 0, under / 2), (0.09, 0.09, under), leg_paint),
+        ]
     elif look.shape == "rectangular" and style < 0.3:
-        parts = [box("panel", (0, s * (width / 2 - 0.1), under / 2), (depth * 0.8, 0.05, under), main)
-                 for s in (-1, 1)]  # fmt: skip
+        parts = [box("panel", (0, s * (width / 2 - 0.1), under / 2), (depth * 0.8, 0.05, under), main) for s in (-1, 1)]
     else:
         inset = 0.66 if look.shape in ("round", "oval") else 0.96
         parts = legs(depth * inset, width * inset, under, span(rng, 0.05, 0.075), leg_paint)

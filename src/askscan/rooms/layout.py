@@ -135,7 +135,9 @@ class Planner:
         Returns:
             The index of the piece, or None if it would collide or leave the room.
         """
-        new = Placed(piece=piece, position=position, heading_rad=heading_rad, support=support, on_wall=on_wall, group=group)  # fmt: skip
+        new = Placed(
+            piece=piece, position=position, heading_rad=heading_rad, support=support, on_wall=on_wall, group=group
+        )
         hulls = new.hulls()
         low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
         inside = np.array([self.width, self.depth, self.height + 0.01])
@@ -166,7 +168,9 @@ class Planner:
             if i == support:
                 continue
             other = self._hulls[i]
-            apart = (hulls[:, None, 0] >= other[None, :, 1] - _TOUCH_M) | (hulls[:, None, 1] <= other[None, :, 0] + _TOUCH_M)  # fmt: skip
+            apart = (hulls[:, None, 0] >= other[None, :, 1] - _TOUCH_M) | (
+                hulls[:, None, 1] <= other[None, :, 0] + _TOUCH_M
+            )
             if not apart.any(2).all():
                 return True
         return False
@@ -175,10 +179,17 @@ class Planner:
         """Keep the floor in front free, unless something already stands there."""
         dx, dy = round(math.cos(heading)), round(math.sin(heading))
         zone = (
-            low[0] if dx <= 0 else high[0] + 0.0, high[0] if dx >= 0 else low[0] - 0.0,
-            low[1] if dy <= 0 else high[1] + 0.0, high[1] if dy >= 0 else low[1] - 0.0,
-        )  # fmt: skip
-        a, b, c, d = (zone[0] - far * (dx < 0), zone[1] + far * (dx > 0), zone[2] - far * (dy < 0), zone[3] + far * (dy > 0))  # fmt: skip
+            low[0] if dx <= 0 else high[0] + 0.0,
+            high[0] if dx >= 0 else low[0] - 0.0,
+            low[1] if dy <= 0 else high[1] + 0.0,
+            high[1] if dy >= 0 else low[1] - 0.0,
+        )
+        a, b, c, d = (
+            zone[0] - far * (dx < 0),
+            zone[1] + far * (dx > 0),
+            zone[2] - far * (dy < 0),
+            zone[3] + far * (dy > 0),
+        )
         for lo, hi in self._spans:
             if lo[2] < 1.0 and lo[0] < b - 0.01 and hi[0] > a + 0.01 and lo[1] < d - 0.01 and hi[1] > c + 0.01:
                 return False
@@ -190,7 +201,12 @@ class Planner:
         low, high = piece.bounds
         off, shift = gap_m - float(low[0]), float(low[1] + high[1]) / 2
         heading = WALL_HEADINGS[wall]
-        x, y = ((off, along - shift), (along + shift, off), (self.width - off, along + shift), (along - shift, self.depth - off))[wall]  # fmt: skip
+        x, y = (
+            (off, along - shift),
+            (along + shift, off),
+            (self.width - off, along + shift),
+            (along - shift, self.depth - off),
+        )[wall]
         return x, y, heading
 
     def wall_length(self, wall: int) -> float:
@@ -272,9 +288,13 @@ class Planner:
         x, y, z0 = base.position
         step = base.rotation @ np.array([ahead_m, left_m, 0.0])
         at = (x + float(step[0]), y + float(step[1]), z0 if z is None else z)
-        return self.put(piece, at, base.heading_rad + turn_rad, support=to if support else None, group=to if group else None)  # fmt: skip
+        return self.put(
+            piece, at, base.heading_rad + turn_rad, support=to if support else None, group=to if group else None
+        )
 
-    def on_top(self, piece: Piece, to: int, *, spot: tuple[float, float] | None = None, turn_rad: float = 0.0, tries: int = 6) -> int | None:  # fmt: skip
+    def on_top(
+        self, piece: Piece, to: int, *, spot: tuple[float, float] | None = None, turn_rad: float = 0.0, tries: int = 6
+    ) -> int | None:
         """Set a piece on another's top.
 
         Args:
@@ -312,8 +332,17 @@ class Planner:
     def finish(self, seed: int, scene_type: str) -> Plan:
         """The plan with everything that was placed."""
         walls = ("white", "white", "white", "beige", "beige", "gray", "gray", "blue", "green", "yellow", "pink")
-        floors = (("brown", "wood"), ("beige", "wood"), ("gray", "stone"), ("white", "stone"), ("gray", "fabric"),
-                  ("beige", "fabric"), ("blue", "fabric"), ("red", "fabric"), ("green", "fabric"))  # fmt: skip
+        floors = (
+            ("brown", "wood"),
+            ("beige", "wood"),
+            ("gray", "stone"),
+            ("white", "stone"),
+            ("gray", "fabric"),
+            ("beige", "fabric"),
+            ("blue", "fabric"),
+            ("red", "fabric"),
+            ("green", "fabric"),
+        )
         floor = floors[self.rng.integers(len(floors))]
         size = (self.width, self.depth, self.height)
         furnishings = tuple(
@@ -351,7 +380,7 @@ def describe(
     return Furnishing(
         object_id=object_id,
         kind=piece.kind,
-        class_name=KINDS[piece.kind].class_name,
+        class_name=KINDS[piece.kind].class_name if piece.kind in KINDS else "others",
         center=tuple(((low + high) / 2).tolist()),
         size=tuple((high - low).tolist()),
         heading_rad=math.remainder(placed.heading_rad, 2 * math.pi),

@@ -34,11 +34,22 @@ _ON_WALL = frozenset(
 )
 _ALSO = MappingProxyType(
     {
-        "sofa": "couch", "night stand": "nightstand", "fridge": "refrigerator", "television": "tv", "bin": "trash can",
-        "dining table": "table", "side table": "end table", "closet": "wardrobe", "shelves": "shelf",
-        "cushion": "pillow", "washer": "washing machine", "dryer": "clothes dryer", "carton": "box", "painting": "picture",
+        "sofa": "couch",
+        "night stand": "nightstand",
+        "fridge": "refrigerator",
+        "television": "tv",
+        "bin": "trash can",
+        "dining table": "table",
+        "side table": "end table",
+        "closet": "wardrobe",
+        "shelves": "shelf",
+        "cushion": "pillow",
+        "washer": "washing machine",
+        "dryer": "clothes dryer",
+        "carton": "box",
+        "painting": "picture",
     }
-)  # fmt: skip
+)
 """Other people's names of kinds in the catalogue."""
 
 
@@ -81,7 +92,7 @@ def _scene_type(path: Path, head: dict[str, Any]) -> str:
 def _vector(where: str, box: dict[str, Any], key: str, low: float) -> Vec:
     value = box.get(key)
     good = isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value)
-    if not good or not all(math.isfinite(v) and low < v < _MAX_SIZE_M * 50 for v in value or ()):
+    if not good or not all(math.isfinite(v) and low < v < 1e6 for v in value or ()):
         raise DataError(f"{where}: `{key}` should be three numbers in metres, got {value!r:.60}.")
     return float(value[0]), float(value[1]), float(value[2])
 
@@ -104,7 +115,7 @@ def _placed(where: str, box: Any, rng: np.random.Generator) -> Placed:
     kind = _ALSO.get(kind, kind)
     if kind in STRUCTURE:
         raise DataError(f"{where}: {kind!r} is built from the room's size; leave such boxes out.")
-    center, size = _vector(where, box, "center", -_MAX_SIZE_M * 50), _vector(where, box, "size", 0.0)
+    center, size = _vector(where, box, "center", -1e6), _vector(where, box, "size", 0.0)
     if max(size) > _MAX_SIZE_M or min(size) < 0.005:
         raise DataError(f"{where}: sizes from 0.005 to {_MAX_SIZE_M:.0f} m can be built, got {size}; are these metres?")
     heading = box.get("heading", 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
@@ -113,7 +113,10 @@ def _desk_group(p: Planner, desk: int, seat_kind: str, *, screens: int = 1, seat
     seat = seat or p.make(seat_kind)
     for gap in (-0.1, 0.02, 0.15):
         turn = math.pi + float(p.rng.normal(0, 0.25))
-        if p.relative(seat, desk, front + float(seat.bounds[1][0]) + gap, float(p.rng.uniform(-0.15, 0.15)), turn) is not None:  # fmt: skip
+        if (
+            p.relative(seat, desk, front + float(seat.bounds[1][0]) + gap, float(p.rng.uniform(-0.15, 0.15)), turn)
+            is not None
+        ):
             break
     if screens and p.chance(0.8):
         monitor = p.make("monitor")
@@ -129,13 +132,13 @@ def _desk_group(p: Planner, desk: int, seat_kind: str, *, screens: int = 1, seat
             p.on_top(small, desk)
 
 
-def _fill(p: Planner, kinds: Sequence[str], low: int, high: int) -> None:
-    """Add loose things of the given kinds until the room holds a drawn number of objects."""
+def _fill(p: Planner, kinds: str, low: int, high: int) -> None:
+    """Add loose things of the given kinds (a comma between them) until the room holds a drawn number of objects."""
     target = p.number(low, high)
     for _ in range(3 * target):
         if len(p.placed) >= target:
             return
-        kind = p.pick(*kinds)
+        kind = p.pick(*kinds.split(", "))
         if kind == "lamp":
             p.at_wall(floor_lamp(p.rng, pick_look(p.rng, "lamp")))
         elif kind == "picture":
@@ -193,7 +196,12 @@ def _bedroom(p: Planner) -> None:
     if p.chance(0.4):
         _hang(p, "mirror", 1, 0.9, 1.2)
     _pictures(p, 0, 3)
-    _fill(p, ("trash can", "backpack", "suitcase", "lamp", "plant", "laundry basket", "box", "pillow", "radiator", "ottoman", "bag", "books", "stool"), 12, 22)  # fmt: skip
+    _fill(
+        p,
+        "trash can, backpack, suitcase, lamp, plant, laundry basket, box, pillow, radiator, ottoman, bag, books, stool",
+        12,
+        22,
+    )
 
 
 def _bedding(p: Planner, bed: int, cushion: Piece, stand: Piece, lamp: Piece) -> None:
@@ -241,7 +249,12 @@ def _lounge(p: Planner) -> None:
     if p.chance(0.15):
         p.at_wall(p.make("piano"), clear_m=0.5)
     _pictures(p, 1, 4)
-    _fill(p, ("lamp", "plant", "armchair", "end table", "ottoman", "trash can", "pillow", "vase", "books", "stool", "box", "radiator", "clock", "bag"), 13, 26)  # fmt: skip
+    _fill(
+        p,
+        "lamp, plant, armchair, end table, ottoman, trash can, pillow, vase, books, stool, box, radiator, clock, bag",
+        13,
+        26,
+    )
 
 
 def _sofa_group(p: Planner, sofa: int) -> None:
@@ -297,7 +310,12 @@ def _kitchen(p: Planner) -> None:
     _windows(p, p.number(0, 2), 0.3)
     _dining(p, 6)
     _pictures(p, 0, 1)
-    _fill(p, ("trash can", "trash can", "stool", "plant", "cart", "clock", "box", "bag", "towel", "bucket", "microwave", "vase", "cabinet", "radiator"), 12, 20)  # fmt: skip
+    _fill(
+        p,
+        "trash can, trash can, stool, plant, cart, clock, box, bag, towel, bucket, microwave, vase, cabinet, radiator",
+        12,
+        20,
+    )
 
 
 def _kitchen_run(p: Planner, wall: int, with_stove: bool = True) -> bool:
@@ -323,7 +341,10 @@ def _kitchen_run(p: Planner, wall: int, with_stove: bool = True) -> bool:
             runs[-1].append(at)
     runs = [r for r in runs if r]
     top = p.make("kitchen counter")
-    upper = fit(p.make("kitchen cabinet", color=base.look.color, material=base.look.material), (0.33, float(base.bounds[1][1] - base.bounds[0][1]) - 0.02, 0.6))  # fmt: skip
+    upper = fit(
+        p.make("kitchen cabinet", color=base.look.color, material=base.look.material),
+        (0.33, float(base.bounds[1][1] - base.bounds[0][1]) - 0.02, 0.6),
+    )
     for k, run in enumerate(runs):
         counter = _worktop(p, wall, run, top)
         if counter is not None:
@@ -352,7 +373,9 @@ def _worktop(p: Planner, wall: int, run: list[int], top: Piece) -> int | None:
     piece = fit(top, (0.64, wide, 0.14))
     piece = Piece(kind=piece.kind, look=piece.look, parts=piece.parts, top_m=0.047)
     x, y, heading = p.wall_pose(piece, wall, float(max(ends) + min(ends)) / 2, 0.015)
-    return p.put(piece, (x, y, float(p.placed[run[0]].piece.top_m or 0.86) + 0.001), heading, support=run[0], group=run[0])  # fmt: skip
+    return p.put(
+        piece, (x, y, float(p.placed[run[0]].piece.top_m or 0.86) + 0.001), heading, support=run[0], group=run[0]
+    )
 
 
 def _bathroom(p: Planner) -> None:
@@ -375,7 +398,7 @@ def _bathroom(p: Planner) -> None:
         p.at_wall(p.make("cabinet"))
     if p.chance(0.2):
         p.at_wall(p.make("washing machine"), clear_m=0.3)
-    _fill(p, ("trash can", "laundry basket", "stool", "plant", "towel", "radiator", "bucket", "picture", "shelf", "cart"), 9, 16)  # fmt: skip
+    _fill(p, "trash can, laundry basket, stool, plant, towel, radiator, bucket, picture, shelf, cart", 9, 16)
 
 
 def _wash_place(p: Planner) -> None:
@@ -385,12 +408,23 @@ def _wash_place(p: Planner) -> None:
         at = p.at_wall(pedestal(sink), clear_m=0.4, tries=30)
     else:
         body = fit(p.make("cabinet"), (0.52, float(p.rng.uniform(0.65, 0.95)), 0.74))
-        at = p.at_wall(Piece(kind="cabinet", look=body.look, parts=body.parts, num_parts=body.num_parts, top_m=0.735), clear_m=0.4, tries=30)  # fmt: skip
+        at = p.at_wall(
+            Piece(kind="cabinet", look=body.look, parts=body.parts, num_parts=body.num_parts, top_m=0.735),
+            clear_m=0.4,
+            tries=30,
+        )
         if at is not None:
             p.on_top(sink, at, spot=(0.0, 0.0))
     if at is None or not p.chance(0.85):
         return
-    wall = int(np.argmin([abs(math.remainder(p.placed[at].heading_rad - h, 2 * math.pi)) for h in (0.0, math.pi / 2, math.pi, -math.pi / 2)]))  # fmt: skip
+    wall = int(
+        np.argmin(
+            [
+                abs(math.remainder(p.placed[at].heading_rad - h, 2 * math.pi))
+                for h in (0.0, math.pi / 2, math.pi, -math.pi / 2)
+            ]
+        )
+    )
     x, y, _ = p.placed[at].position
     p.at_wall(p.make("mirror"), wall=wall, on_wall=True, z=1.1, near=y if wall in (0, 2) else x, group=at)
 
@@ -412,7 +446,12 @@ def _office(p: Planner) -> None:
             if at is not None and p.chance(0.35) and kind != "bookshelf":
                 p.on_top(p.make(p.pick("printer", "books", "box")), at)
     _pictures(p, 0, 2)
-    _fill(p, ("trash can", "trash can", "backpack", "plant", "box", "chair", "lamp", "clock", "bag", "books", "radiator", "couch", "stool"), 13, 30)  # fmt: skip
+    _fill(
+        p,
+        "trash can, trash can, backpack, plant, box, chair, lamp, clock, bag, books, radiator, couch, stool",
+        13,
+        30,
+    )
 
 
 def _conference(p: Planner) -> None:
@@ -438,7 +477,7 @@ def _conference(p: Planner) -> None:
     if p.chance(0.6):
         p.at_wall(p.make(p.pick("cabinet", "counter")))
     _pictures(p, 0, 2)
-    _fill(p, ("trash can", "plant", "chair", "chair", "clock", "lamp", "box", "backpack", "bag", "cart", "laptop", "books"), 13, 26)  # fmt: skip
+    _fill(p, "trash can, plant, chair, chair, clock, lamp, box, backpack, bag, cart, laptop, books", 13, 26)
 
 
 def _classroom(p: Planner) -> None:
@@ -468,7 +507,7 @@ def _classroom(p: Planner) -> None:
         if p.chance(0.4):
             p.at_wall(p.make(name))
     _hang(p, "clock", 1, 1.7, 1.9)
-    _fill(p, ("trash can", "backpack", "backpack", "box", "plant", "chair", "picture", "books", "radiator"), 20, 36)
+    _fill(p, "trash can, backpack, backpack, box, plant, chair, picture, books, radiator", 20, 36)
 
 
 def _lobby(p: Planner) -> None:
@@ -492,7 +531,13 @@ def _lobby(p: Planner) -> None:
     if p.chance(0.4):
         _wall_tv(p)
     _pictures(p, 1, 4)
-    _fill(p, ("plant", "plant", "trash can", "armchair", "ottoman", "suitcase", "lamp", "chair", "bench", "bag", "backpack", "vase", "clock", "end table", "piano"), 15, 28)  # fmt: skip
+    _fill(
+        p,
+        "plant, plant, trash can, armchair, ottoman, suitcase, lamp, chair, bench, bag, backpack, vase, "
+        "clock, end table, piano",
+        15,
+        28,
+    )
 
 
 def _storage(p: Planner) -> None:
@@ -509,7 +554,13 @@ def _storage(p: Planner) -> None:
         if at is not None:
             p.on_top(p.make("box"), at)
     _windows(p, p.number(0, 1), 0.1)
-    _fill(p, ("box", "box", "ladder", "bucket", "suitcase", "cabinet", "trash can", "cart", "bag", "stool", "laundry basket", "file cabinet", "washing machine", "wardrobe", "refrigerator", "chair", "lamp"), 13, 26)  # fmt: skip
+    _fill(
+        p,
+        "box, box, ladder, bucket, suitcase, cabinet, trash can, cart, bag, stool, laundry basket, "
+        "file cabinet, washing machine, wardrobe, refrigerator, chair, lamp",
+        13,
+        26,
+    )
 
 
 def _laundry(p: Planner) -> None:
@@ -536,7 +587,12 @@ def _laundry(p: Planner) -> None:
         p.at_wall(p.make("shelf"))
     _hang(p, "towel", p.number(0, 2), 0.9, 1.2)
     _windows(p, p.number(0, 1), 0.2)
-    _fill(p, ("laundry basket", "trash can", "bucket", "box", "stool", "cart", "bag", "clock", "ladder", "cabinet", "towel", "chair"), 11, 18)  # fmt: skip
+    _fill(
+        p,
+        "laundry basket, trash can, bucket, box, stool, cart, bag, clock, ladder, cabinet, towel, chair",
+        11,
+        18,
+    )
 
 
 FURNISH: MappingProxyType[str, Callable[[Planner], None]] = MappingProxyType(

@@ -15,12 +15,15 @@ from askscan.rooms.furniture import Part
 from askscan.rooms.layout import AGAINST_WALL_M, IN_CORNER_M, Placed, Plan
 from askscan.rooms.room import Furnishing, Room
 from askscan.rooms.scanner_color import paint
-from askscan.rooms.scanner_mesh import Solid, Surface, triangulate
+from askscan.rooms.scanner_mesh import Solid, Surface, count_vertices, triangulate
 
 MIN_VISIBLE = 24
 """Objects with fewer visible vertices are not annotated, as an annotator would not have found them."""
 _SEGMENT_M = 0.7
 """Extent of a patch of a large part in the over-segmentation."""
+_BUDGET = (85e3, 172e3)
+"""Vertices before occlusion, which takes a third."""
+_COARSEST_M = 0.042
 STRUCTURE_OWNERS = {-1: "floor", -2: "wall", -3: "wall", -4: "wall", -5: "wall", -6: "ceiling"}
 
 
@@ -53,20 +56,19 @@ def scan_room(plan: Plan) -> ScannedRoom:
     """
     rng = np.random.default_rng([plan.room.seed, 1])
     solids = _solids(plan, rng)
-    surface = triangulate(solids, rng)
+    whole = triangulate(solids, rng)
+    inside = _buried(whole, solids)
+    visible = _visible(whole, solids, inside, plan.room.size, rng)
+    surface = whole.only(*_compact(whole.triangles, visible, inside))
     colors = paint(surface, solids, _tints(plan.room), rng)
-    inside = _buried(surface, solids)
-    visible = _visible(surface, solids, inside, plan.room.size, rng)
-    keep, triangles = _compact(surface.triangles, visible, inside)
-    owner = np.array([s.owner for s in solids])[surface.solid][keep]
-    xyz = surface.xyz[keep] + _noise(surface.xyz[keep], rng)
-    room, instance, structure = _annotate(plan, xyz, owner)
+    xyz = surface.xyz + _noise(surface.xyz, rng)
+    room, instance, structure = _annotate(plan, xyz, np.array([s.owner for s in solids])[surface.solid])
     scan_from_room = _pose(xyz, rng)
-    normals = surface.normals[keep] @ scan_from_room[:3, :3].T
+    normals = surface.normals @ scan_from_room[:3, :3].T
     mesh = Mesh(
         vertices=(xyz @ scan_from_room[:3, :3].T + scan_from_room[:3, 3]).astype(np.float32),
-        faces=triangles.astype(np.int32),
-        colors=colors[keep],
+        faces=surface.triangles.astype(np.int32),
+        colors=colors,
         normals=normals.astype(np.float32),
     )
     return ScannedRoom(
@@ -74,7 +76,7 @@ def scan_room(plan: Plan) -> ScannedRoom:
         mesh=mesh,
         alignment=np.linalg.inv(scan_from_room),
         instance=instance,
-        segment=_segments(surface, solids, keep),
+        segment=_segments(surface, solids),
         structure=structure,
     )
 
@@ -90,20 +92,19 @@ def _tints(room: Room) -> dict[str, tuple[int, int, int]]:
 
 def _solids(plan: Plan, rng: np.random.Generator) -> list[Solid]:
     """Furniture, floor, walls and now and then a strip of ceiling, with triangle sizes for a drawn vertex budget."""
-    areas = [_area(p.size) for q in plan.placed for p in q.piece.parts]
     w, d, h = plan.room.size
-    shell = w * d + 2 * (w + d) * h
-    budget = float(rng.uniform(105e3, 165e3))
-    fine = math.sqrt((sum(areas) + shell / 1.7) / budget)
-    fine = min(max(fine, 0.019), 0.031)
-    coarse = min(fine * 1.3, 0.04)
+    fine, coarse = 0.024, 0.032
     solids = [s for i, q in enumerate(plan.placed) for s in _piece_solids(i, q, fine * float(rng.uniform(0.9, 1.15)))]
     floor = (plan.room.floor_color, plan.room.floor_material)
     wall = (plan.room.wall_color, "paint")
     eye = np.eye(3)
 
     def plane(
-        owner: int, center: tuple[float, float, float], size: tuple[float, float, float], face: int, finish: tuple[str, str]
+        owner: int,
+        center: tuple[float, float, float],
+        size: tuple[float, float, float],
+        face: int,
+        finish: tuple[str, str],
     ) -> Solid:
         part = Part(name="plane", primitive="box", center=center, size=size, paint=finish)
         return Solid(part=part, rotation=eye, center=np.array(center), owner=owner, spacing_m=coarse, faces=(face,))
@@ -117,12 +118,11 @@ def _solids(plan: Plan, rng: np.random.Generator) -> list[Solid]:
     if rng.random() < 0.15:
         cut = float(rng.uniform(0.15, 0.4))
         solids.append(plane(-6, (w * cut / 2, d / 2, h + thin / 2), (w * cut, d, thin), 4, ("white", "paint")))
+    budget = float(rng.uniform(*_BUDGET))
+    for _ in range(2):  # thin parts keep their vertices, so the first try misses
+        scale = math.sqrt(count_vertices(solids) / budget)
+        solids = [replace(s, spacing_m=min(max(s.spacing_m * scale, 0.014), _COARSEST_M)) for s in solids]
     return solids
-
-
-def _area(size: tuple[float, float, float]) -> float:
-    x, y, z = size
-    return x * y + 2 * (x + y) * z
 
 
 def _piece_solids(index: int, placed: Placed, spacing: float) -> list[Solid]:
@@ -182,7 +182,9 @@ def _visible(
     shown = ~inside
     visible[shown] = seen(surface.xyz[shown], surface.normals[shown], surface.two_sided[shown], cameras, occupied)
     along = surface.xyz[:, 0] + surface.xyz[:, 1]
-    edge = rng.uniform(0.82, 1.05) * size[2] + 0.1 * np.sin(along * 2.1 + rng.uniform(0, 6)) + 0.05 * np.sin(along * 7.3)
+    edge = (
+        rng.uniform(0.82, 1.05) * size[2] + 0.1 * np.sin(along * 2.1 + rng.uniform(0, 6)) + 0.05 * np.sin(along * 7.3)
+    )
     return np.asarray(visible & (furniture | (surface.xyz[:, 2] < edge) | (surface.normals[:, 2] < -0.5)))
 
 
@@ -237,12 +239,12 @@ def _pose(xyz: Float[ndarray, "v 3"], rng: np.random.Generator) -> Float[ndarray
 # --- annotation -------------------------------------------------------------------------------------------------------
 
 
-def _segments(surface: Surface, solids: list[Solid], keep: Int[ndarray, "k"]) -> Int32[ndarray, "k"]:
+def _segments(surface: Surface, solids: list[Solid]) -> Int32[ndarray, "v"]:
     """Segments: small parts whole, large ones by face and tile."""
-    large = np.array([max(s.part.size) > 0.5 for s in solids])[surface.solid[keep]]
-    tile = np.floor(surface.local[keep] / _SEGMENT_M).astype(np.int64) + 8
-    code = surface.face[keep] * 4096 + tile @ np.array([256, 16, 1])
-    key = surface.solid[keep].astype(np.int64) * 65536 + np.where(large, code, 0)
+    large = np.array([max(s.part.size) > 0.5 for s in solids])[surface.solid]
+    tile = np.floor(surface.local / _SEGMENT_M).astype(np.int64) + 8
+    code = surface.face * 4096 + tile @ np.array([256, 16, 1])
+    key = surface.solid.astype(np.int64) * 65536 + np.where(large, code, 0)
     return np.unique(key, return_inverse=True)[1].astype(np.int32)
 
 

@@ -45,6 +45,18 @@ class Surface:
     two_sided: Bool[ndarray, "v"]
     triangles: Int[ndarray, "f 3"]
 
+    def only(self, keep: Int[ndarray, "k"], triangles: Int[ndarray, "g 3"]) -> Surface:
+        """Some of the vertices, with the triangles between them."""
+        return Surface(
+            xyz=self.xyz[keep],
+            normals=self.normals[keep],
+            local=self.local[keep],
+            solid=self.solid[keep],
+            face=self.face[keep],
+            two_sided=self.two_sided[keep],
+            triangles=triangles,
+        )
+
 
 def _patches(solids: Sequence[Solid]) -> tuple[Int[ndarray, "p"], Int[ndarray, "p"]]:
     """Solid and face of every patch that is built."""
@@ -66,9 +78,16 @@ def _cells(solids: Sequence[Solid]) -> Int[ndarray, "s 3"]:
     curved = np.array([s.part.primitive != "box" for s in solids])[:, None]
     folded = np.array([s.part.wave_m > 0 for s in solids])
     least = np.where(curved, np.where(size > 0.09, 4, 2), 1)
-    cells = np.maximum(np.ceil(size / spacing), least).astype(np.int64)
+    cells = np.maximum(np.rint(size / spacing), least).astype(np.int64)
     cells[folded, 1] = np.maximum(cells[folded, 1], np.ceil(size[folded, 1] / 0.02)).astype(np.int64)
     return cells
+
+
+def count_vertices(solids: Sequence[Solid]) -> int:
+    """Vertices that `triangulate` will make."""
+    patch_solid, patch_face = _patches(solids)
+    cells, axis = _cells(solids), patch_face // 2
+    return int(((cells[patch_solid, (axis + 1) % 3] + 1) * (cells[patch_solid, (axis + 2) % 3] + 1)).sum())
 
 
 def triangulate(solids: Sequence[Solid], rng: np.random.Generator) -> Surface:

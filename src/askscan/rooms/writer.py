@@ -25,10 +25,24 @@ from askscan.rooms.scanner import ScannedRoom, scan_room
 
 MANIFEST = "rooms.json"
 _TABLE_COLUMNS = (
-    "id", "raw_category", "category", "count", "nyu40id", "eigen13id", "nyuClass", "nyu40class", "eigen13class",
-    "ModelNet40", "ModelNet10", "ShapeNetCore55", "synsetoffset", "wnsynsetid", "wnsynsetkey", "mpcat40",
+    "id",
+    "raw_category",
+    "category",
+    "count",
+    "nyu40id",
+    "eigen13id",
+    "nyuClass",
+    "nyu40class",
+    "eigen13class",
+    "ModelNet40",
+    "ModelNet10",
+    "ShapeNetCore55",
+    "synsetoffset",
+    "wnsynsetid",
+    "wnsynsetkey",
+    "mpcat40",
     "mpcat40index",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +95,21 @@ def write_collection(
     total = num_scenes + len(layouts)
     num_val = max(1, total // 5) if num_val is None else num_val
     if num_scenes < 0 or total < 1 or not 0 <= num_val <= total or seed < 0:
-        raise ConfigError(f"{num_scenes} scenes, {num_val} of them for val, seed {seed}: all must be 0 or more, val at most all.")  # fmt: skip
+        raise ConfigError(
+            f"{num_scenes} scenes, {num_val} of them for val, seed {seed}: all must be 0 or more, val at most all."
+        )
     for layout in layouts:
         read_layout(layout, seed)  # a file with a fault stops the command before anything is written
     _claim(out, {"seed": seed, "num_scenes": num_scenes, "num_val": num_val, "layouts": [_digest(p) for p in layouts]})
     tasks = [
-        _Task(out=out, scene_id=f"scene{i:04d}_00", seed=seed + i, layout=None if i < num_scenes else layouts[i - num_scenes])
+        _Task(
+            out=out,
+            scene_id=f"scene{i:04d}_00",
+            seed=seed + i,
+            layout=None if i < num_scenes else layouts[i - num_scenes],
+        )
         for i in range(total)
-    ]  # fmt: skip
+    ]
     missing = [t for t in tasks if not _record_path(t.out, t.scene_id).is_file()]
     done = total - len(missing)
     for _ in _run(missing, processes):
@@ -204,13 +225,27 @@ def _scanrefer(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         number = told.get(s["object_id"], 0)
         told[s["object_id"]] = number + 1
         name = record["room"]["furnishings"][s["object_id"]]["kind"].replace(" ", "_")
-        yield {"scene_id": record["scene_id"], "object_id": str(s["object_id"]), "object_name": name, "ann_id": str(number), "description": s["text"], "token": s["token"]}  # fmt: skip
+        yield {
+            "scene_id": record["scene_id"],
+            "object_id": str(s["object_id"]),
+            "object_name": name,
+            "ann_id": str(number),
+            "description": s["text"],
+            "token": s["token"],
+        }
 
 
 def _scanqa(record: Mapping[str, Any], split: str) -> Iterator[dict[str, Any]]:
     for number, q in enumerate(record["questions"]):
         question_id = f"{split}-{record['scene_id'].split('_')[0]}-{number}"
-        yield {"scene_id": record["scene_id"], "question_id": question_id, "question": q["text"], "answers": q["answers"], "object_ids": q["object_ids"], "object_names": q["object_names"]}  # fmt: skip
+        yield {
+            "scene_id": record["scene_id"],
+            "question_id": question_id,
+            "question": q["text"],
+            "answers": q["answers"],
+            "object_ids": q["object_ids"],
+            "object_names": q["object_names"],
+        }
 
 
 def _sqa3d(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -222,7 +257,9 @@ def _sqa3d(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[s
         first = int(record["scene_id"][5:].split("_")[0]) * 1000
         for number, s in enumerate(record["situations"]):
             key = {"scene_id": record["scene_id"], "question_id": first + number}
-            questions.append({**key, "situation": s["text"], "alternative_situation": s["alternatives"], "question": s["question"]})  # fmt: skip
+            questions.append(
+                {**key, "situation": s["text"], "alternative_situation": s["alternatives"], "question": s["question"]}
+            )
             half = s["heading_rad"] / 2
             x, y = (s["position"][k] - record["middle"][k] for k in (0, 1))
             annotations.append(
@@ -244,7 +281,15 @@ def _label_table(labels: set[str]) -> str:
     rows |= STRUCTURE | {name: (40, "otherprop") for name in sorted(labels - set(KINDS))}
     lines = ["\t".join(_TABLE_COLUMNS)]
     for number, (name, (nyu, nyu_class)) in enumerate(rows.items(), start=1):
-        cells = {"id": str(number), "raw_category": name, "category": name, "count": "0", "nyu40id": str(nyu), "nyuClass": nyu_class, "nyu40class": nyu_class}  # fmt: skip
+        cells = {
+            "id": str(number),
+            "raw_category": name,
+            "category": name,
+            "count": "0",
+            "nyu40id": str(nyu),
+            "nyuClass": nyu_class,
+            "nyu40class": nyu_class,
+        }
         lines.append("\t".join(cells.get(column, "") for column in _TABLE_COLUMNS))
     return "\n".join(lines) + "\n"
 
