@@ -64,7 +64,9 @@ class Alignment:
     notes: tuple[str, ...]
 
 
-def find_alignment(mesh: Mesh, *, up: Up, unit: Unit | float, align_walls: bool, usual_up: str = "z") -> Alignment:
+def find_alignment(
+    mesh: Mesh, *, up: Up, unit: Unit | float, align_walls: bool, usual_up: Mapping[str, float] = USUAL_UP
+) -> Alignment:
     """How to turn and scale a scan so that it is in metres, z up, walls along x and y.
 
     Nothing is shifted, and a scan that is right already gets the identity. Walls say their direction up to a quarter
@@ -83,9 +85,7 @@ def find_alignment(mesh: Mesh, *, up: Up, unit: Unit | float, align_walls: bool,
     _check_options(up, unit)
     surface = sample_surface(mesh)
     notes = []
-    axis = up
-    if up == "auto":
-        axis = find_up(surface, usual_up)
+    axis = find_up(surface, usual_up) if up == "auto" else str(up)
     rotation = np.array(TO_Z_UP[axis], dtype=np.float64)
     turned = surface.xyz @ rotation.T
     normals = surface.normals @ rotation.T
@@ -170,7 +170,7 @@ def _evidence_of_up(surface: Surface, rotation: Int[ndarray, "3 3"]) -> float:
     parts = (
         # Surfaces are either level or upright.
         (1.0, 2.0 * float(weight @ (level | (np.abs(upward) < 0.35))) - 1.0),
-        # Scanners see the upper side of things, rarely the lower one; of tables and beds more than of floor and ceiling.
+        # Scanners see the upper side of things, rarely the lower one; of tables above all.
         (1.0, net(level)),
         (0.5, net(level & between)),
         # Most of a scan lies low, and so do the seats and tables in it.
@@ -221,7 +221,8 @@ def find_wall_turn_deg(xyz: Float[ndarray, "n 3"], normals: Float[ndarray, "n 3"
     if weight[near].sum() < 0.3 * weight.sum():
         return 0.0
     peak += float(np.average(_wrap(angle - peak)[near], weights=weight[near]))
-    return float(-_wrap(np.array(_sharpest(xyz[upright], peak))))
+    turn = -_sharpest(xyz[upright], peak)
+    return (turn + 45.0) % 90.0 - 45.0
 
 
 def _sharpest(xyz: Float[ndarray, "n 3"], peak_deg: float) -> float:
@@ -275,7 +276,8 @@ def _thin(xyz: Float[ndarray, "n 3"], num: int, rng: np.random.Generator) -> Flo
     return xyz[rng.permutation(kept)[:num]]
 
 
-def _wrap(angle_deg: Float[ndarray, "*n"]) -> Float[ndarray, "*n"]:
+def _wrap(angle_deg: Float[ndarray, "n"]) -> Float[ndarray, "n"]:
+    """Angles between walls, which repeat every quarter turn, within +-45."""
     return (angle_deg + 45.0) % 90.0 - 45.0
 
 

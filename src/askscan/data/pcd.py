@@ -174,6 +174,8 @@ def _colors(table: dict[str, ndarray]) -> UInt8[ndarray, "n 3"] | None:
             column = np.ascontiguousarray(table[name])
             if column.dtype.itemsize != 4:
                 raise ValueError(f"its field {name} has {column.dtype.itemsize} bytes instead of 4")
+            if column.dtype.kind == "f" and np.nanmax(column, initial=0.0) > 1.0:
+                column = np.nan_to_num(column).astype(np.uint32)  # some write the number instead of its bits
             # The bytes blue, green, red, alpha, whether they are declared as a float or as an integer.
             return np.ascontiguousarray(column.view(np.uint8).reshape(-1, 4)[:, 2::-1])
     if {"r", "g", "b"} <= table.keys():

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from askscan.data.alignment import USUAL_UP, Unit, Up, find_alignment
@@ -30,7 +30,11 @@ MIN_POINTS = 100
 TEXTURE_EDGE_M = 0.03
 """Textured triangles are divided until their edges are no longer than this."""
 
-SCAN_TOO_SMALL = 1e-9
+NO_EXTENT, MAX_EXTENT = 1e-9, 1e12
+"""Units of the file."""
+
+STRAY_REACH = 20.0
+"""Points farther from the rest than this many times its size are no part of the scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ def _read(path: Path, suffix: str, up: Up, unit: Unit | float, align_walls: bool
         from askscan.data.textured import bake, merge, read_parts
 
         parts = read_parts(path)
-        mesh, _ = _finite(path, merge(parts))
+        mesh, _ = _finite(path, merge(parts), min_points=3)  # textures may show more than corners
     else:
         mesh, one_frame = _read_points(path, suffix)
         if one_frame:
@@ -136,8 +140,8 @@ def _read_points(path: Path, suffix: str) -> tuple[Mesh, bool]:
     return read_ply(path), False
 
 
-def _finite(path: Path, mesh: Mesh) -> tuple[Mesh, list[str]]:
-    """Drop vertices with NaN or infinite coordinates, and refuse what cannot be a scan."""
+def _finite(path: Path, mesh: Mesh, min_points: int = MIN_POINTS) -> tuple[Mesh, list[str]]:
+    """Drop vertices that are nowhere or far from all others, and refuse what cannot be a scan."""
     finite = np.isfinite(mesh.vertices).all(axis=1)
     notes = []
     if len(finite) and not finite.any():
@@ -145,10 +149,25 @@ def _finite(path: Path, mesh: Mesh) -> tuple[Mesh, list[str]]:
     if not finite.all():
         notes.append(f"{len(finite) - int(finite.sum())} of {len(finite)} points without coordinates were left out.")
         mesh = keep_vertices(mesh, finite)
-    if len(mesh.vertices) < MIN_POINTS:
-        raise DataError(f"{path}: only {len(mesh.vertices)} points; a scan of a room has at least {MIN_POINTS}")
+    near = _near_the_others(mesh)
+    if not near.all():
+        notes.append(f"{len(near) - int(near.sum())} points far away from all others were left out.")
+        mesh = keep_vertices(mesh, near)
+    if len(mesh.vertices) < min_points:
+        raise DataError(f"{path}: only {len(mesh.vertices)} points; a scan of a room has at least {min_points}")
     extent = np.sort(np.ptp(mesh.vertices.astype(np.float64), axis=0))
-    if extent[1] <= SCAN_TOO_SMALL or extent[2] > 1e12:
-        what = "on one line or at one place" if extent[1] <= SCAN_TOO_SMALL else f"{extent[2]:.3g} units apart"
+    if extent[1] <= NO_EXTENT or extent[2] > MAX_EXTENT:
+        what = "on one line or at one place" if extent[1] <= NO_EXTENT else f"{extent[2]:.3g} units apart"
         raise DataError(f"{path}: its points are {what}; a scan of a room is expected")
     return mesh, notes
+
+
+def _near_the_others(mesh: Mesh) -> Bool[ndarray, "v"]:
+    """False for the few points that lie many times the scan's size away from it."""
+    if len(mesh.vertices) < MIN_POINTS:
+        return np.ones(len(mesh.vertices), dtype=bool)
+    sample = mesh.vertices[:: max(1, len(mesh.vertices) // 200_000)].astype(np.float64)
+    low, high = np.percentile(sample, [2, 98], axis=0)
+    reach = STRAY_REACH * float((high - low).max())
+    inside = (mesh.vertices >= low - reach) & (mesh.vertices <= high + reach)
+    return np.asarray(inside.all(axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from dataclasses import dataclass
@@ -49,7 +50,13 @@ def read_parts(path: Path) -> list[Part]:
     import trimesh
 
     try:
-        scene = trimesh.load_scene(path, process=False)
+        if path.suffix.lower() == ".obj":
+            # Comments and names may be in any encoding.
+            text = io.StringIO(path.read_bytes().decode("utf-8", errors="replace"))
+            resolver = trimesh.resolvers.FilePathResolver(str(path))
+            scene = trimesh.load_scene(text, file_type="obj", resolver=resolver, process=False)
+        else:
+            scene = trimesh.load_scene(path, process=False)
         parts = [_to_part(geometry) for geometry in scene.dump() if hasattr(geometry, "vertices")]
     except Exception as error:
         # Foreign parsers raise anything on damaged files; all of it means the same to the user.

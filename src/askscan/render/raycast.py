@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32, UInt8
+from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 from numpy import ndarray
 
 from askscan.geometry.cameras import pixel_rays
@@ -86,7 +86,7 @@ class Renderer:
         hits = self.cast(origins, directions)
         colors = np.full((len(origins), 3), background, dtype=np.float32)
         met = np.flatnonzero(hits.face >= 0)
-        colors[met] = self._interpolate(hits.face[met], hits.uv[met])
+        colors[met] = self._interpolate(self._colors, hits.face[met], hits.uv[met])
         return colors
 
     def _splat(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> ndarray:
@@ -95,13 +95,8 @@ class Renderer:
         if len(self._mesh.faces):
             spacing = SPLAT_SPACING_M
             face, uv = surface_points(self._mesh, spacing)
-            corners = self._mesh.vertices[self._mesh.faces[face]]
-            xyz = (
-                corners[:, 0]
-                + uv[:, :1] * (corners[:, 1] - corners[:, 0])
-                + uv[:, 1:] * (corners[:, 2] - corners[:, 0])
-            )
-            rgb = self._interpolate(face, uv.astype(np.float32))
+            xyz = self._interpolate(self._mesh.vertices, face, uv).astype(np.float64)
+            rgb = self._interpolate(self._colors, face, uv)
         else:
             xyz, rgb = self._mesh.vertices.astype(np.float64), self._colors.astype(np.float32)
             spacing = point_spacing(xyz)
@@ -113,11 +108,12 @@ class Renderer:
         colors[nearest >= 0] = rgb[nearest[nearest >= 0]]
         return colors
 
-    def _interpolate(self, face: Int32[ndarray, "n"], uv: Float32[ndarray, "n 2"]) -> Float32[ndarray, "n 3"]:
-        corners = self._mesh.faces[face]
-        u, v = uv[:, :1], uv[:, 1:]
-        first, second, third = (self._colors[corners[:, i]] for i in range(3))
-        return (1 - u - v) * first + u * second + v * third
+    def _interpolate(
+        self, values: Shaped[ndarray, "v 3"], face: Int32[ndarray, "n"], uv: Float[ndarray, "n 2"]
+    ) -> Float32[ndarray, "n 3"]:
+        corners, uv = self._mesh.faces[face], uv.astype(np.float32)
+        first, second, third = (values[corners[:, i]] for i in range(3))
+        return (1 - uv[:, :1] - uv[:, 1:]) * first + uv[:, :1] * second + uv[:, 1:] * third
 
 
 def render_mesh(

@@ -42,24 +42,12 @@ def top_down(
     Args:
         mesh: aligned metres, z up; points only are drawn as splats.
         size: pixels.
-        cut_height_m: metres above the floor from which on everything is cut away; None: 2.1, or less under a low ceiling.
+        cut_height_m: metres above the floor from which on all is cut away; None: 2.1, or less under a low ceiling.
         orthographic: one scale everywhere. By default a perspective camera also sees the inner side of the walls, where
             pictures, windows and curtains are.
         supersample: rays per pixel and axis.
     """
-    return top_down_of(
-        Renderer(without_overhead(mesh)),
-        size=size,
-        cut_height_m=cut_height_m,
-        orthographic=orthographic,
-        supersample=supersample,
-    )
-
-
-def top_down_of(
-    renderer: Renderer, *, size: int, cut_height_m: float | None, orthographic: bool, supersample: int
-) -> Picture:
-    """`top_down` of a mesh that is already prepared for rendering."""
+    renderer = Renderer(without_overhead(mesh))
     floor = floor_height(renderer.mesh)
     cut_z = floor + (cut_height_m if cut_height_m is not None else default_cut_height(renderer.mesh))
     bounds = room_bounds(renderer.mesh, cut_z)
@@ -109,7 +97,8 @@ def room_bounds(mesh: Mesh, cut_z: float) -> Float[ndarray, "2 3"]:
         return np.zeros((2, 3))
     low = np.percentile(below, 0.1, axis=0, method="lower")
     high = np.percentile(below, 99.9, axis=0, method="higher")
-    return np.stack([low, np.array([*high[:2], min(float(below[:, 2].max()), cut_z)])])
+    # Large triangles reach up to the cut though no corner of theirs is near it.
+    return np.stack([low, np.array([*high[:2], min(float(mesh.vertices[:, 2].max()), cut_z)])])
 
 
 def _has_ceiling(mesh: Mesh, top: float) -> bool:

@@ -1,0 +1,118 @@
+"""Boxes, labels and numbered points drawn on a picture through its camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from askscan.geometry.cameras import project
+from askscan.records import Camera
+from askscan.render.pictures import Picture
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+Color = tuple[int, int, int]
+
+PREDICTED: Color = (214, 39, 40)
+TRUE: Color = (20, 130, 40)
+NEUTRAL: Color = (31, 90, 200)
+
+EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+"""Pairs of corners that an edge joins, for corners in the benchmark's order."""
+
+_NEAR_M = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnBox:
+    """A box to draw."""
+
+    corners: Float[ndarray, "8 3"]
+    """Aligned metres, in the benchmark's order (upper four, then lower four)."""
+    label: str = ""
+    color: Color = PREDICTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPoint:
+    """A dot to draw, with a label such as its number."""
+
+    xyz: Float[ndarray, "3"]
+    """Aligned metres."""
+    label: str = ""
+    color: Color = NEUTRAL
+
+
+def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[DrawnPoint] = ()) -> Picture:
+    """A copy of a picture with boxes, dots and their labels; what lies outside the picture is left out."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture.image).convert("RGB")
+    canvas = ImageDraw.Draw(image)
+    line = max(2, round(image.width / 220))
+    for box in boxes:
+        _draw_edges(canvas, picture.camera, box, line)
+    for point in points:
+        _draw_dot(canvas, picture.camera, point, 1.5 * line + 1)
+    # Labels last, so that no line crosses them.
+    for box in boxes:
+        _draw_label(canvas, picture.camera, box.corners, box.label, box.color)
+    for point in points:
+        _draw_label(canvas, picture.camera, point.xyz[None], point.label, point.color)
+    return replace(picture, image=np.array(image))
+
+
+def _draw_edges(canvas: ImageDraw, camera: Camera, box: DrawnBox, line: int) -> None:
+    segments = [_clip(camera, box.corners[a], box.corners[b]) for a, b in EDGES]
+    # A light rim keeps thin lines legible on any floor.
+    for width, color in ((line + 2, (255, 255, 255)), (line, box.color)):
+        for segment in segments:
+            if segment is not None:
+                canvas.line(segment, fill=color, width=width)
+
+
+def _clip(camera: Camera, start: Float[ndarray, "3"], end: Float[ndarray, "3"]) -> list[tuple[float, float]] | None:
+    """Pixels of a segment, cut where it passes behind a perspective camera; None where all of it is behind."""
+    ends = np.stack([start, end]).astype(np.float64)
+    depth = project(camera, ends)[1]
+    if not camera.orthographic and depth.min() < _NEAR_M:
+        if depth.max() <= _NEAR_M:
+            return None
+        near, far = int(depth.argmin()), int(depth.argmax())
+        ends[near] += (ends[far] - ends[near]) * ((_NEAR_M - depth[near]) / (depth[far] - depth[near]))
+    pixels = np.clip(project(camera, ends)[0], -1e4, 1e4)
+    return [(float(x), float(y)) for x, y in pixels]
+
+
+def _draw_dot(canvas: ImageDraw, camera: Camera, point: DrawnPoint, radius: float) -> None:
+    pixel, depth = project(camera, point.xyz.astype(np.float64))
+    if np.isfinite(pixel).all() and (camera.orthographic or depth > _NEAR_M):
+        x, y = (float(value) for value in pixel)
+        canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=point.color, outline=(255, 255, 255))
+
+
+def _draw_label(canvas: ImageDraw, camera: Camera, xyz: Float[ndarray, "n 3"], text: str, color: Color) -> None:
+    """Text on a plate above what it belongs to, moved inside the picture."""
+    from PIL import ImageFont
+
+    pixels, _ = project(camera, xyz.astype(np.float64))
+    pixels = pixels[np.isfinite(pixels).all(axis=1)]
+    if not text or not len(pixels):
+        return
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    if (high < 0).any() or low[0] > camera.width or low[1] > camera.height:
+        return
+    font = ImageFont.load_default(size=max(11, round(camera.width / 30)))
+    left, upper, right, lower = canvas.textbbox((0, 0), text, font=font)
+    width, height = right - left + 6, lower - upper + 6
+    x = float(np.clip((low[0] + high[0] - width) / 2, 0, max(camera.width - width, 0)))
+    y = low[1] - height - 3
+    y = float(np.clip(y if y >= 0 else high[1] + 3, 0, max(camera.height - height, 0)))
+    canvas.rectangle((x, y, x + width, y + height), fill=color)
+    canvas.text((x + 3 - left, y + 3 - upper), text, fill=(255, 255, 255), font=font)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tests.render.shapes import cube
+
+from askscan.errors import DataError
+from askscan.records import Mesh
+from askscan.render.collection import picture_path, render_collection
+from askscan.render.pictures import camera_path, load_picture
+
+SCENES = {"train": ("scene0000_00", "scene0001_00"), "val": ("scene0002_00",)}
+
+
+def load(scene_id: str) -> Mesh:
+    if scene_id == "scene0001_00":
+        raise DataError(f"{scene_id}: broken")
+    return cube(np.zeros(3), 1.0)
+
+
+def test_missing_pictures_are_made_and_present_ones_left_alone(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    report = render_collection(
+        tmp_path, SCENES, load, size=32, progress=lambda done, total: steps.append((done, total))
+    )
+    assert report.rendered == ("scene0000_00", "scene0002_00") and report.present == ()
+    assert report.failed == {"scene0001_00": "scene0001_00: broken"}
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    val = tmp_path / "top_imgs" / "val" / "scene0002_00.jpg"
+    assert picture_path(tmp_path, "val", "scene0002_00") == val
+    assert load_picture(val).image.shape == (32, 32, 3)
+    stamp = val.stat().st_mtime_ns
+    camera_path(picture_path(tmp_path, "train", "scene0000_00")).unlink()
+    again = render_collection(tmp_path, SCENES, load, size=32)
+    assert again.present == ("scene0002_00",) and again.rendered == ("scene0000_00",)
+    assert val.stat().st_mtime_ns == stamp
+
+
+def test_several_processes_make_the_same_pictures(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    render_collection(one, SCENES, load, size=24)
+    report = render_collection(two, SCENES, load, size=24, num_processes=2)
+    assert set(report.rendered) == {"scene0000_00", "scene0002_00"} and set(report.failed) == {"scene0001_00"}
+    for scene, split in (("scene0000_00", "train"), ("scene0002_00", "val")):
+        assert picture_path(one, split, scene).read_bytes() == picture_path(two, split, scene).read_bytes()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+
+from askscan.geometry.cameras import look_at, project, top_down_camera
+from askscan.render.draw import EDGES, NEUTRAL, PREDICTED, DrawnBox, DrawnPoint, draw
+from askscan.render.pictures import Picture
+
+SIGNS = np.array([(1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1)])
+CORNERS = SIGNS * np.array([0.5, 0.25, 0.4]) + np.array([0.2, -0.1, 0.5])
+
+
+def blank(size: int = 200) -> Picture:
+    camera = top_down_camera(np.array([[-1.0, -1.0, 0.0], [1.0, 1.0, 1.0]]), size)
+    return Picture(image=np.full((size, size, 3), 120, np.uint8), camera=camera)
+
+
+def where(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
+    return np.argwhere((picture.image == color).all(axis=2))
+
+
+def test_edges_join_corners_that_differ_along_one_axis() -> None:
+    assert len(set(EDGES)) == 12
+    assert all((SIGNS[a] != SIGNS[b]).sum() == 1 for a, b in EDGES)
+
+
+def test_a_box_is_drawn_on_its_projected_corners() -> None:
+    picture = blank()
+    drawn = draw(picture, [DrawnBox(corners=CORNERS)])
+    pixels, _ = project(picture.camera, CORNERS)
+    painted = where(drawn, PREDICTED)[:, ::-1]
+    np.testing.assert_allclose(painted.min(axis=0), pixels.min(axis=0), atol=2.0)
+    np.testing.assert_allclose(painted.max(axis=0), pixels.max(axis=0), atol=2.0)
+    middle = pixels.mean(axis=0).astype(int)
+    assert (drawn.image[middle[1], middle[0]] == 120).all(), "the inside stays visible"
+    assert (picture.image == 120).all(), "the picture that came in is not written to"
+
+
+def test_labels_stay_inside_the_picture() -> None:
+    at_the_top = CORNERS + np.array([0.0, 0.85, 0.0])
+    drawn = draw(blank(), [DrawnBox(corners=at_the_top, label="table 0.87")])
+    plain = draw(blank(), [DrawnBox(corners=at_the_top)])
+    more = len(where(drawn, PREDICTED)) - len(where(plain, PREDICTED))
+    assert more > 150 and len(where(drawn, (255, 255, 255))) > 20
+
+
+def test_numbered_points_are_dots_with_plates() -> None:
+    picture = blank()
+    drawn = draw(picture, points=[DrawnPoint(xyz=np.array([0.3, 0.3, 0.0]), label="12")])
+    pixel, _ = project(picture.camera, np.array([0.3, 0.3, 0.0]))
+    assert tuple(drawn.image[int(pixel[1]), int(pixel[0])]) == NEUTRAL
+
+
+def test_boxes_behind_and_across_the_camera_do_not_break_the_drawing() -> None:
+    camera = look_at(np.array([0.0, 0.0, 0.5]), np.array([0.0, 3.0, 0.5]), field_of_view_rad=1.2, width=80, height=60)
+    picture = Picture(image=np.zeros((60, 80, 3), np.uint8), camera=camera)
+    behind = DrawnBox(corners=SIGNS * 0.3 + np.array([0.0, -2.0, 0.5]), label="behind")
+    assert not len(where(draw(picture, [behind]), PREDICTED))
+    across = DrawnBox(corners=SIGNS * np.array([0.3, 1.5, 0.3]) + np.array([0.0, 0.5, 0.5]), label="across")
+    assert len(where(draw(picture, [across]), PREDICTED)) > 20
