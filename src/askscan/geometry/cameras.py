@@ -6,7 +6,7 @@ Pixel coordinates are continuous, (x, y) from the picture's upper left corner: t
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from askscan.records import Camera
@@ -46,26 +46,29 @@ def camera_center(camera: Camera) -> Float[ndarray, "3"]:
     return -camera.world_to_camera[:3, :3].T @ camera.world_to_camera[:3, 3]
 
 
-def pixel_rays(camera: Camera, supersample: int = 1) -> tuple[Float[ndarray, "n 3"], Float[ndarray, "n 3"]]:
-    """Rays through the middles of all pixels, row by row.
+def pixel_rays(
+    camera: Camera, supersample: int = 1, rows: range | None = None
+) -> tuple[Float32[ndarray, "n 3"], Float32[ndarray, "n 3"]]:
+    """Rays through the middles of pixels, row by row.
 
     Args:
         camera: the camera.
         supersample: rays per pixel and axis.
+        rows: pixel rows; None: all.
 
     Returns:
         Origins and directions (float32); a direction's length is one metre of depth.
     """
+    rows = rows if rows is not None else range(camera.height)
     columns = (np.arange(camera.width * supersample) + 0.5) / supersample - camera.width / 2
-    rows = (np.arange(camera.height * supersample) + 0.5) / supersample - camera.height / 2
-    plane = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2) / camera.focal
+    lines = (np.arange(rows.start * supersample, rows.stop * supersample) + 0.5) / supersample - camera.height / 2
     rotation, center = camera.world_to_camera[:3, :3], camera_center(camera)
-    offsets = plane @ rotation[:2]
-    if camera.orthographic:
-        origins, directions = center + offsets, np.broadcast_to(rotation[2], offsets.shape)
-    else:
-        origins, directions = np.broadcast_to(center, offsets.shape), offsets + rotation[2]
-    return origins.astype(np.float32), directions.astype(np.float32)
+    start, forward = (center, np.zeros(3)) if camera.orthographic else (np.zeros(3), rotation[2])
+    across = columns[None, :, None] / camera.focal * rotation[0]
+    moving = (start + forward + lines[:, None, None] / camera.focal * rotation[1] + across).astype(np.float32)
+    moving = moving.reshape(-1, 3)
+    fixed = np.broadcast_to((rotation[2] if camera.orthographic else center).astype(np.float32), moving.shape)
+    return (moving, fixed) if camera.orthographic else (fixed, moving)
 
 
 def look_at(

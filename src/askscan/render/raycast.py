@@ -13,6 +13,8 @@ from askscan.geometry.cameras import pixel_rays
 from askscan.records import Camera, Mesh
 from askscan.render.splat import point_spacing, splat, surface_points
 
+RAYS_PER_BAND = 1 << 15
+
 SPLAT_SPACING_M = 0.008
 """Distance between the points that stand for triangles where there is no ray caster."""
 
@@ -67,21 +69,25 @@ class Renderer:
             supersample: rays per pixel and axis, averaged.
         """
         if self._tree is None:
-            colors = self._splat(camera, cut_z, background, supersample)
-        else:
-            colors = self._trace(camera, cut_z, background, supersample)
-        height, width = camera.height, camera.width
-        if supersample == 1:
-            return colors.reshape(height, width, 3).round().astype(np.uint8)
-        blocks = colors.reshape(height, supersample, width * supersample * 3)
-        rows = blocks.sum(axis=1).reshape(height, width, supersample, 3)
-        return (rows.sum(axis=2) / supersample**2).round().astype(np.uint8)
+            return _average(self._splat(camera, cut_z, background, supersample), camera.width, supersample)
+        image = np.empty((camera.height, camera.width, 3), dtype=np.uint8)
+        # In bands, so that what is computed per ray stays in the cache.
+        step = max(1, RAYS_PER_BAND // (camera.width * supersample**2))
+        for start in range(0, camera.height, step):
+            rows = range(start, min(start + step, camera.height))
+            colors = self._trace(camera, rows, cut_z, background, supersample)
+            image[rows.start : rows.stop] = _average(colors, camera.width, supersample)
+        return image
 
-    def _trace(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> ndarray:
-        origins, directions = pixel_rays(camera, supersample)
+    def _trace(
+        self, camera: Camera, rows: range, cut_z: float | None, background: int, supersample: int
+    ) -> Float32[ndarray, "n 3"]:
+        origins, directions = pixel_rays(camera, supersample, rows)
         if cut_z is not None:
             # Rays start on the cutting plane: an exact cut that leaves the mesh alone.
-            step = np.maximum((cut_z - origins[:, 2:]) / np.minimum(directions[:, 2:], -1e-6), 0)
+            step = np.maximum(
+                (np.float32(cut_z) - origins[:, 2:]) / np.minimum(directions[:, 2:], np.float32(-1e-6)), 0
+            )
             origins = origins + step * directions
         hits = self.cast(origins, directions)
         colors = np.full((len(origins), 3), background, dtype=np.float32)
@@ -89,7 +95,7 @@ class Renderer:
         colors[met] = self._interpolate(self._colors, hits.face[met], hits.uv[met])
         return colors
 
-    def _splat(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> ndarray:
+    def _splat(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> Float32[ndarray, "n 3"]:
         width, height = camera.width * supersample, camera.height * supersample
         large = replace(camera, width=width, height=height, focal=camera.focal * supersample)
         if len(self._mesh.faces):
@@ -142,6 +148,13 @@ def grey_colors(mesh: Mesh) -> UInt8[ndarray, "v 3"]:
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         grey += 0.3 * np.abs(normals @ np.array([0.36, 0.48, 0.8]))
     return np.repeat((255 * np.clip(grey, 0, 1)).astype(np.uint8)[:, None], 3, axis=1)
+
+
+def _average(colors: Float32[ndarray, "n 3"], width: int, supersample: int) -> UInt8[ndarray, "h w 3"]:
+    """Colours of rays, row by row, to colours of pixels."""
+    blocks = colors.reshape(-1, supersample, width * supersample * 3).sum(axis=1)
+    pixels = blocks.reshape(-1, width, supersample, 3).sum(axis=2)
+    return (pixels / np.float32(supersample**2)).round().astype(np.uint8)
 
 
 def _without_bad_faces(mesh: Mesh) -> Mesh:
