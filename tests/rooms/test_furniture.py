@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from askscan.errors import DataError
 from askscan.rooms.catalogue import COLORS, KINDS, MATERIALS, Look, nearest_color, pick_look
 from askscan.rooms.furniture import build, builders, fit, part_hulls
@@ -84,10 +85,11 @@ def test_fit_gives_the_asked_extent(kind: str):
 def test_hulls_hold_the_surface_and_triangles_face_outward(kind: str):
     piece = build(np.random.default_rng(4), kind)
     placed = Placed(piece=piece, position=(1.0, 2.0, 1.5), heading_rad=0.7)
+    turn, at = placed.rotation, np.array(placed.position)
     solids = [
-        Solid(part=p, rotation=placed.rotation @ p.rotation, center=placed.rotation @ np.array(p.center) + (1.0, 2.0, 1.5),
-              owner=0, spacing_m=0.05) for p in piece.parts
-    ]  # fmt: skip
+        Solid(part=p, rotation=turn @ p.rotation, center=turn @ np.array(p.center) + at, owner=0, spacing_m=0.05)
+        for p in piece.parts
+    ]
     surface = triangulate(solids, np.random.default_rng(0))
     hulls = placed.hulls()[surface.solid]
     assert (surface.xyz > hulls[:, 0] - 1e-6).all() and (surface.xyz < hulls[:, 1] + 1e-6).all()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from askscan.errors import DataError
 from askscan.rooms.layout_file import read_layout
 from askscan.rooms.scanner import scan_room

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from askscan.rooms.catalogue import nearest_color
 from askscan.rooms.layout import plan_room
 from askscan.rooms.scanner import MIN_VISIBLE, ScannedRoom, scan_room
@@ -21,7 +22,7 @@ def test_vertex_counts_and_triangle_sizes(scans: list[ScannedRoom]):
         assert 40_000 <= len(scan.mesh.vertices) <= 150_000
         a, b, c = (scan.mesh.vertices[scan.mesh.faces[:, k]] for k in range(3))
         longest = np.maximum(np.linalg.norm(a - b, axis=1), np.linalg.norm(a - c, axis=1))
-        assert 0.012 < np.median(longest) < 0.055
+        assert 0.012 < np.median(longest) < 0.04 * 2**0.5
         assert scan.mesh.faces.max() < len(scan.mesh.vertices)
 
 

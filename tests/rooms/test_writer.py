@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from askscan.data.annotations import read_descriptions, read_questions, read_sqa3d
 from askscan.data.folder import DataFolder
 from askscan.data.scannet import read_scene

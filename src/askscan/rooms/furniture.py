@@ -1,7 +1,7 @@
 """Pieces of furniture made of parts: the primitives, what a builder returns, and the way from a kind to its builder.
 
-A piece stands in its own frame: metres, z up, the front looks to +x, the width runs along y, the origin is in the middle
-of its footprint on the floor (of pieces that hang: in the middle of their lower end).
+A piece stands in its own frame: metres, z up, the front looks to +x, the width runs along y, the origin is in the
+middle of its footprint on the floor (of pieces that hang: in the middle of their lower end).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from askscan.rooms.catalogue import KINDS, Look, pick_look
 Vec = tuple[float | int, float | int, float | int]
 Paint = tuple[str, str]
 """Colour name and material."""
+_UPRIGHT = np.eye(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +73,19 @@ class Piece:
         return np.stack([hulls[:, 0].min(0), hulls[:, 1].max(0)])
 
 
-def part_hulls(parts: Sequence[Part]) -> Float[ndarray, "p 2 3"]:
-    """Axis-aligned hulls of parts in the frame they are given in, lower and upper corner."""
-    center = np.array([p.center for p in parts])
+def part_hulls(
+    parts: Sequence[Part], turn: Float[ndarray, "3 3"] = _UPRIGHT, position: Vec = (0, 0, 0)
+) -> Float[ndarray, "p 2 3"]:
+    """Axis-aligned hulls of parts, lower and upper corner, after the piece is turned and moved."""
+    center = np.array([p.center for p in parts]) @ turn.T + np.array(position)
     half = np.array([p.size for p in parts]) / 2
     half[:, :2] *= np.array([max(1.0, p.taper) for p in parts])[:, None]
-    half[:, 0] += np.array([abs(p.wave_m) for p in parts])
-    turned = [i for i, p in enumerate(parts) if p.tilt_rad or p.yaw_rad]
-    for i in turned:
-        half[i] = np.abs(parts[i].rotation) @ half[i]
-    return np.stack([center - half, center + half], axis=1)
+    half[:, 0] += np.array([p.wave_m for p in parts])
+    reach = half @ np.abs(turn).T
+    for i, part in enumerate(parts):
+        if part.tilt_rad or part.yaw_rad:
+            reach[i] = np.abs(turn @ part.rotation) @ half[i]
+    return np.stack([center - reach, center + reach], axis=1)
 
 
 def box(name: str, center: Vec, size: Vec, paint: Paint, **more: float | bool) -> Part:
@@ -174,4 +178,5 @@ def fit(piece: Piece, size: Vec) -> Piece:
             radius_m=part.radius_m * float(own.min()),
         )
 
-    return replace(piece, parts=tuple(stretch(p) for p in piece.parts))
+    top_m = None if piece.top_m is None else (piece.top_m - float(low[2])) * float(scale[2])
+    return replace(piece, parts=tuple(stretch(p) for p in piece.parts), top_m=top_m)

@@ -68,7 +68,7 @@ def _office_chair(rng: np.random.Generator, look: Look) -> Piece:
     base = DARK if rng.random() < 0.6 else STEEL
     back_high = span(rng, 0.42, 0.7)
     parts = [
-        soft("seat", (0, 0, seat), (depth, width, 0.1), main, 0.05 if look.shape == "square" else 0.05),
+        soft("seat", (0, 0, seat), (depth, width, 0.1), main, 0.05),
         soft(
             "back",
             (-depth / 2, 0, seat + 0.1 + back_high / 2),

@@ -13,9 +13,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from askscan.rooms.catalogue import KINDS, pick_look
-from askscan.rooms.furniture import Piece, build
+from askscan.rooms.furniture import Piece, build, part_hulls
 from askscan.rooms.room import ROOM_TYPES, Furnishing, Room
 
+MAX_OBJECTS = 40
 AGAINST_WALL_M = 0.15
 IN_CORNER_M = 0.4
 _TOUCH_M = 0.004
@@ -44,17 +45,7 @@ class Placed:
 
     def hulls(self) -> Float[ndarray, "p 2 3"]:
         """Axis-aligned hulls of the parts in the room's frame."""
-        parts, turn = self.piece.parts, self.rotation
-        center = np.array([p.center for p in parts]) @ turn.T + np.array(self.position)
-        half = np.array([p.size for p in parts]) / 2
-        half[:, :2] *= np.array([max(1.0, p.taper) for p in parts])[:, None]
-        half[:, 0] += np.array([p.wave_m for p in parts])
-        upright = np.abs(turn)
-        turned = half @ upright.T
-        for i, part in enumerate(parts):
-            if part.tilt_rad or part.yaw_rad:
-                turned[i] = np.abs(turn @ part.rotation) @ half[i]
-        return np.stack([center - turned, center + turned], axis=1)
+        return part_hulls(self.piece.parts, self.rotation, self.position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +132,10 @@ class Planner:
         hulls = new.hulls()
         low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
         inside = np.array([self.width, self.depth, self.height + 0.01])
-        if (low < -0.02).any() or (high > inside + 0.001).any():
+        outside = (low < -0.02).any() or (high > inside + 0.001).any()
+        if outside or len(self.placed) >= MAX_OBJECTS or self._collides(hulls, low, high, support):
             return None
         if support is None and not on_wall and self._in_zone(low, high):
-            return None
-        if self._collides(hulls, low, high, support):
             return None
         if clear_m and not self._clear_front(low, high, heading_rad, clear_m):
             return None
@@ -178,18 +168,8 @@ class Planner:
     def _clear_front(self, low: Float[ndarray, "3"], high: Float[ndarray, "3"], heading: float, far: float) -> bool:
         """Keep the floor in front free, unless something already stands there."""
         dx, dy = round(math.cos(heading)), round(math.sin(heading))
-        zone = (
-            low[0] if dx <= 0 else high[0] + 0.0,
-            high[0] if dx >= 0 else low[0] - 0.0,
-            low[1] if dy <= 0 else high[1] + 0.0,
-            high[1] if dy >= 0 else low[1] - 0.0,
-        )
-        a, b, c, d = (
-            zone[0] - far * (dx < 0),
-            zone[1] + far * (dx > 0),
-            zone[2] - far * (dy < 0),
-            zone[3] + far * (dy > 0),
-        )
+        a, b = (low[0], high[0]) if dx == 0 else ((high[0], high[0] + far) if dx > 0 else (low[0] - far, low[0]))
+        c, d = (low[1], high[1]) if dy == 0 else ((high[1], high[1] + far) if dy > 0 else (low[1] - far, low[1]))
         for lo, hi in self._spans:
             if lo[2] < 1.0 and lo[0] < b - 0.01 and hi[0] > a + 0.01 and lo[1] < d - 0.01 and hi[1] > c + 0.01:
                 return False
@@ -274,75 +254,69 @@ class Planner:
     def relative(
         self,
         piece: Piece,
-        to: int,
+        to: int | None,
         ahead_m: float,
         left_m: float,
         turn_rad: float = 0.0,
         *,
         z: float | None = None,
         support: bool = False,
-        group: bool = True,
     ) -> int | None:
-        """Place a piece in another one's frame: `ahead_m` before its origin, `left_m` to its left."""
+        """Place a piece in another one's frame: `ahead_m` before its origin, `left_m` to its left (none: nothing)."""
+        if to is None:
+            return None
         base = self.placed[to]
         x, y, z0 = base.position
         step = base.rotation @ np.array([ahead_m, left_m, 0.0])
         at = (x + float(step[0]), y + float(step[1]), z0 if z is None else z)
-        return self.put(
-            piece, at, base.heading_rad + turn_rad, support=to if support else None, group=to if group else None
-        )
+        return self.put(piece, at, base.heading_rad + turn_rad, support=to if support else None, group=to)
 
-    def on_top(
-        self, piece: Piece, to: int, *, spot: tuple[float, float] | None = None, turn_rad: float = 0.0, tries: int = 6
-    ) -> int | None:
+    def maybe(self, p: float, kind: str, clear_m: float = 0.0) -> int | None:
+        """With probability p, a new piece of a kind with its back to a wall."""
+        return self.at_wall(self.make(kind), clear_m=clear_m) if self.chance(p) else None
+
+    def wall_of(self, index: int) -> tuple[int, float]:
+        """Which wall a piece has its back to, and where along it."""
+        placed = self.placed[index]
+        wall = round(placed.heading_rad / (math.pi / 2)) % 4
+        return wall, placed.position[1 if wall in (0, 2) else 0]
+
+    def on_top(self, piece: Piece, to: int | None, *, spot: tuple[float, float] | None = None) -> int | None:
         """Set a piece on another's top.
 
         Args:
             piece: What to set down.
-            to: Index of what it stands on.
-            spot: Where on the top, from -1 (back, right) to 1 (front, left); drawn if None.
-            turn_rad: Its heading against the support's.
-            tries: How many places to try.
+            to: Index of what it stands on; None does nothing.
+            spot: Where on the top, from -1 (back, right) to 1 (front, left); some places are tried if None.
 
         Returns:
             Its index, or None where there is no room (or no top).
         """
-        base = self.placed[to].piece
-        if base.top_m is None:
+        base = None if to is None else self.placed[to].piece
+        if to is None or base is None or base.top_m is None:
             return None
         names = {p.name for p in base.parts}
         name = next((n for n in ("top", "mattress", "seat", "body") if n in names), base.parts[0].name)
-        low, high = next((h[0], h[1]) for p, h in zip(base.parts, _own_hulls(base), strict=True) if p.name == name)
+        low, high = next(h for p, h in zip(base.parts, part_hulls(base.parts), strict=True) if p.name == name)
         ours = piece.bounds
-        half = (ours[1] - ours[0])[:2] / 2
-        if abs(math.sin(turn_rad)) > 0.7:
-            half = half[::-1]
-        middle, room = (low + high)[:2] / 2, (high - low)[:2] / 2 - half - 0.01
+        middle, room = (low + high)[:2] / 2, (high - low)[:2] / 2 - (ours[1] - ours[0])[:2] / 2 - 0.01
         if (room < 0).any():
             return None
-        for _ in range(tries):
-            u = np.array(spot) if spot is not None else self.rng.uniform(-1, 1, 2)
-            at = middle + u * room - _turned((ours[0] + ours[1])[:2] / 2, turn_rad)
-            z = self.placed[to].position[2] + base.top_m
-            found = self.relative(piece, to, float(at[0]), float(at[1]), turn_rad, z=z, support=True)
-            if found is not None or spot is not None:
+        z = self.placed[to].position[2] + base.top_m
+        for _ in range(6 if spot is None else 1):
+            u = self.rng.uniform(-1, 1, 2) if spot is None else np.array(spot)
+            x, y = (middle + u * room - (ours[0] + ours[1])[:2] / 2).tolist()
+            found = self.relative(piece, to, x, y, z=z, support=True)
+            if found is not None:
                 return found
         return None
 
     def finish(self, seed: int, scene_type: str) -> Plan:
         """The plan with everything that was placed."""
         walls = ("white", "white", "white", "beige", "beige", "gray", "gray", "blue", "green", "yellow", "pink")
-        floors = (
-            ("brown", "wood"),
-            ("beige", "wood"),
-            ("gray", "stone"),
-            ("white", "stone"),
-            ("gray", "fabric"),
-            ("beige", "fabric"),
-            ("blue", "fabric"),
-            ("red", "fabric"),
-            ("green", "fabric"),
-        )
+        carpets = ("gray", "beige", "blue", "red", "green")
+        floors = [("brown", "wood"), ("beige", "wood"), ("gray", "stone"), ("white", "stone")]
+        floors += [(color, "fabric") for color in carpets]
         floor = floors[self.rng.integers(len(floors))]
         size = (self.width, self.depth, self.height)
         furnishings = tuple(
@@ -358,15 +332,6 @@ class Planner:
             furnishings=furnishings,
         )
         return Plan(room=room, placed=tuple(self.placed))
-
-
-def _own_hulls(piece: Piece) -> Float[ndarray, "p 2 3"]:
-    return Placed(piece=piece, position=(0.0, 0.0, 0.0), heading_rad=0.0).hulls()
-
-
-def _turned(at: Float[ndarray, "2"], angle: float) -> Float[ndarray, "2"]:
-    c, s = math.cos(angle), math.sin(angle)
-    return np.array([c * at[0] - s * at[1], s * at[0] + c * at[1]])
 
 
 def describe(
@@ -406,13 +371,13 @@ def plan_room(seed: int) -> Plan:
         The plan; its furnishings' boxes are those of the whole geometry (`scanner.scan_room` returns the room with
         the boxes of what a scanner saw).
     """
-    from askscan.rooms.layout_rooms import FURNISH, SIZES
+    from askscan.rooms.layout_rooms import ROOMS
 
     rng = np.random.default_rng([seed, 0])
     # Any run of ten seeds that begins at a multiple of ten holds every type once: small collections are balanced.
     turn = np.random.default_rng([seed // len(ROOM_TYPES), 9]).permutation(len(ROOM_TYPES))
     scene_type = ROOM_TYPES[turn[seed % len(ROOM_TYPES)]]
-    (w0, w1), (d0, d1) = SIZES[scene_type]
+    ((w0, w1), (d0, d1)), furnish = ROOMS[scene_type]
     planner = Planner(rng, float(rng.uniform(w0, w1)), float(rng.uniform(d0, d1)), float(rng.uniform(2.4, 2.9)))
-    FURNISH[scene_type](planner)
+    furnish(planner)
     return planner.finish(seed, scene_type)

@@ -91,10 +91,10 @@ def _scene_type(path: Path, head: dict[str, Any]) -> str:
 
 def _vector(where: str, box: dict[str, Any], key: str, low: float) -> Vec:
     value = box.get(key)
-    good = isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value)
-    if not good or not all(math.isfinite(v) and low < v < 1e6 for v in value or ()):
+    numbers = [v for v in value if type(v) in (int, float)] if isinstance(value, list) else []
+    if len(numbers) != 3 or len(value or ()) != 3 or not all(math.isfinite(v) and low < v < 1e6 for v in numbers):
         raise DataError(f"{where}: `{key}` should be three numbers in metres, got {value!r:.60}.")
-    return float(value[0]), float(value[1]), float(value[2])
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
 def _word(where: str, box: dict[str, Any], key: str, known: tuple[str, ...]) -> str:

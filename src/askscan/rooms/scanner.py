@@ -21,9 +21,9 @@ MIN_VISIBLE = 24
 """Objects with fewer visible vertices are not annotated, as an annotator would not have found them."""
 _SEGMENT_M = 0.7
 """Extent of a patch of a large part in the over-segmentation."""
-_BUDGET = (85e3, 172e3)
+_BUDGET = (90e3, 165e3)
 """Vertices before occlusion, which takes a third."""
-_COARSEST_M = 0.042
+_COARSEST_M = 0.04
 STRUCTURE_OWNERS = {-1: "floor", -2: "wall", -3: "wall", -4: "wall", -5: "wall", -6: "ceiling"}
 
 

@@ -20,7 +20,6 @@ from askscan.files import replacing
 from askscan.rooms.catalogue import KINDS, STRUCTURE
 from askscan.rooms.layout import plan_room
 from askscan.rooms.layout_file import read_layout
-from askscan.rooms.room import Room
 from askscan.rooms.scanner import ScannedRoom, scan_room
 
 MANIFEST = "rooms.json"
@@ -140,7 +139,8 @@ def _claim(out: Path, config: Mapping[str, Any]) -> None:
 def _run(tasks: list[_Task], processes: int) -> Iterator[None]:
     if processes <= 1 or len(tasks) <= 1:
         for task in tasks:
-            yield _write_scene(task)
+            _write_scene(task)
+            yield
         return
     # Spawned, not forked: the caller may hold threads or a GPU.
     with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=get_context("spawn")) as pool:
