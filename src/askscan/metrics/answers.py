@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 QUESTION_TYPES = ("place", "number", "color", "object nature", "object", "other")
+FIRST_WORDS = ("what", "is", "how", "can", "which", "other")
+"""SQA3D's kinds of questions (Ma et al. 2023)."""
 
 _TYPE_PHRASES = (
     ("place", ("Where",)),
@@ -29,6 +31,16 @@ def question_type(question: str) -> str:
         if any(phrase in question for phrase in phrases):
             return name
     return "other"
+
+
+def first_word(question: str) -> str:
+    """Kind of an SQA3D question: its first word.
+
+    >>> first_word("Which direction should I go?"), first_word("Am I facing the bed?")
+    ('which', 'other')
+    """
+    word = re.match(r"\W*(\w*)", question.lower())
+    return word[1] if word is not None and word[1] in FIRST_WORDS else "other"
 
 
 def refine(answer: str) -> str:
@@ -83,6 +95,8 @@ class ExactMatch:
 
     vocabulary: Collection[str] | None = None
     """Answers of the training split; None: the answerable-only figures are left out."""
+    type_of: Callable[[str], str] = question_type
+    """Sorts questions: `question_type`, or `first_word` for SQA3D."""
     _shares: dict[str, Share] = field(default_factory=dict)
 
     def add(self, question: str, answers: Sequence[str], truth: Sequence[str]) -> None:
@@ -90,7 +104,7 @@ class ExactMatch:
         top1 = answers[0] in truth
         top10 = any(answer in truth for answer in answers[:10])
         self._count("EM@1", top1)
-        self._count(f"EM@1 {question_type(question)}", top1)
+        self._count(f"EM@1 {self.type_of(question)}", top1)
         self._count("EM@1 refined", any(refined_match(answers[0], right) for right in truth))
         if len(answers) > 1:
             self._count("EM@10", top10)
@@ -99,11 +113,16 @@ class ExactMatch:
             if len(answers) > 1:
                 self._count("EM@10 answerable", top10)
 
-    def compute(self) -> dict[str, float]:
-        """Figures x100 in a fixed order; types that never occurred are left out."""
+    @property
+    def shares(self) -> dict[str, Share]:
+        """Every figure with its counts, in a fixed order; types that never occurred are left out."""
         order = ["EM@1", "EM@10", "EM@1 refined", "EM@1 answerable", "EM@10 answerable"]
-        order += [f"EM@1 {name}" for name in QUESTION_TYPES]
-        return {name: self._shares[name].percent for name in order if name in self._shares}
+        order += [f"EM@1 {name}" for name in dict.fromkeys((*QUESTION_TYPES[:-1], *FIRST_WORDS))]
+        return {name: self._shares[name] for name in order if name in self._shares}
+
+    def compute(self) -> dict[str, float]:
+        """Figures x100."""
+        return {name: share.percent for name, share in self.shares.items()}
 
     def _count(self, name: str, hit: bool) -> None:
         self._shares.setdefault(name, Share()).add(hit)

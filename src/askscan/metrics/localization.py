@@ -22,13 +22,19 @@ class Localization:
 
     _shares: dict[str, Share] = field(default_factory=dict)
 
-    def add(self, iou: float, *, unique: bool) -> None:
-        """Count one question by the IoU of its predicted box with the target's."""
+    def add(self, iou: float, *, unique: bool | None) -> None:
+        """Count one question by the IoU of its predicted box with the target's; `unique` None: overall only."""
+        groups = ("",) if unique is None else ("", " unique" if unique else " multiple")
         for threshold in IOU_THRESHOLDS:
-            for name in ("", " unique" if unique else " multiple"):
+            for name in groups:
                 self._shares.setdefault(f"Acc@{threshold}{name}", Share()).add(iou >= threshold)
 
-    def compute(self) -> dict[str, float]:
-        """Figures x100 in a fixed order; groups that never occurred are left out."""
+    @property
+    def shares(self) -> dict[str, Share]:
+        """Every figure with its counts, in a fixed order; groups that never occurred are left out."""
         names = [f"Acc@{t}{group}" for group in ("", " unique", " multiple") for t in IOU_THRESHOLDS]
-        return {name: self._shares[name].percent for name in names if name in self._shares}
+        return {name: self._shares[name] for name in names if name in self._shares}
+
+    def compute(self) -> dict[str, float]:
+        """Figures x100."""
+        return {name: share.percent for name, share in self.shares.items()}
