@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,24 +19,26 @@ STEP_BACK_M = 0.55
 BODY_M = 0.2
 """Half the width that somebody needs to stand."""
 
-SITTING = (
-    "I am sitting on {ref}{clause}.",
-    "I have just sat down on {ref}{clause}.",
-    "Sitting on {ref}{clause}, I look straight ahead.",
-    "I took a seat on {ref}{clause} to rest for a while.",
-)
-STANDING = (
-    "I am standing in front of {ref}, facing it{clause}.",
-    "I am looking at {ref} right in front of me{clause}.",
-    "I walked up to {ref} and stopped before it{clause}.",
-    "Standing before {ref}, I have a close look at it{clause}.",
-)
-ENTERING = (
-    "I have just come in through {ref}{clause}.",
-    "I am standing with my back to {ref}{clause}.",
-    "I entered the room by {ref} and stopped{clause}.",
-    "I closed {ref} behind me and look into the room{clause}.",
-)
+WORDINGS = {
+    "sitting": (
+        "I am sitting on {ref}{clause}.",
+        "I have just sat down on {ref}{clause}.",
+        "Sitting on {ref}{clause}, I look straight ahead.",
+        "I took a seat on {ref}{clause} to rest for a while.",
+    ),
+    "standing": (
+        "I am standing in front of {ref}, facing it{clause}.",
+        "I am looking at {ref} right in front of me{clause}.",
+        "I walked up to {ref} and stopped before it{clause}.",
+        "Standing before {ref}, I have a close look at it{clause}.",
+    ),
+    "entering": (
+        "I have just come in through {ref}{clause}.",
+        "I am standing with my back to {ref}{clause}.",
+        "I entered the room by {ref} and stopped{clause}.",
+        "I closed {ref} behind me and look into the room{clause}.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,8 @@ class Pose:
     heading_rad: float
     used: frozenset[int]
     """Objects that the words mention: nothing is asked about them."""
+    manner: str
+    """`sitting`, `standing` or `entering`: where things are likely to be depends on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +75,16 @@ def poses(finder: Finder) -> Iterator[Pose]:
             continue
         reference = references[0]
         if item.kind.endswith(SEATS):
-            yield _pose(finder, reference, SITTING, item.center[:2], item.heading_rad)
+            yield _pose(finder, reference, "sitting", item.center[:2], item.heading_rad)
             continue
         front = _front(item)
         if not _is_free(finder, front):
             continue
         if item.kind == "door":
-            yield _pose(finder, reference, ENTERING, front, item.heading_rad)
+            yield _pose(finder, reference, "entering", front, item.heading_rad)
         elif item.support is None and max(item.size) > 0.6 and (item.on_wall or item.against_wall):
             turned = float(np.angle(np.exp(1j * (item.heading_rad + np.pi))))
-            yield _pose(finder, reference, STANDING, front, turned)
+            yield _pose(finder, reference, "standing", front, turned)
 
 
 def _front(item: Furnishing) -> tuple[float, float]:
@@ -98,12 +102,10 @@ def _is_free(finder: Finder, place: tuple[float, float]) -> bool:
     return bool(inside and not blocked.any())
 
 
-def _pose(
-    finder: Finder, reference: Reference, wordings: tuple[str, ...], place: tuple[float, ...], heading_rad: float
-) -> Pose:
+def _pose(finder: Finder, reference: Reference, manner: str, place: tuple[float, ...], heading_rad: float) -> Pose:
     position = (float(place[0]), float(place[1]))
     used = {reference.target, *reference.anchors}
-    bare = Pose(texts=(), position=position, heading_rad=float(heading_rad), used=frozenset(used))
+    bare = Pose(texts=(), position=position, heading_rad=float(heading_rad), used=frozenset(used), manner=manner)
     clauses = [""]
     seen = view(finder, bare)
     for direction, where in DIRECTIONS[1:]:
@@ -112,8 +114,8 @@ def _pose(
             if beside and other.target not in used and len(clauses) < 2:
                 clauses = [f", with {other.text} {where}"]
                 used.add(other.target)
-    texts = tuple(text.format(ref=reference.text, clause=clauses[0]) for text in wordings)
-    return Pose(texts=texts, position=position, heading_rad=float(heading_rad), used=frozenset(used))
+    texts = tuple(text.format(ref=reference.text, clause=clauses[0]) for text in WORDINGS[manner])
+    return replace(bare, texts=texts, used=frozenset(used))
 
 
 def view(finder: Finder, pose: Pose) -> View:

@@ -29,6 +29,8 @@ GENERATORS: tuple[Callable[[Finder], Iterator[Candidate]], ...] = (
     objects.colored,
     objects.viewed,
 )
+MIN_QUESTIONS = 25
+"""Rooms with little in them are asked more about what there is."""
 PREPOSITIONS = re.compile(r"^(on|under|above|next to|in middle of|in)\s+")
 
 
@@ -99,7 +101,9 @@ def choose(pool: Sequence[Candidate], rng: np.random.Generator, table: balance.C
     for form, (share, _) in FAMILIES.items():
         number = int(share + rng.random())
         chosen.extend(_spread(by_form[form], number, rng))
-    return chosen
+    left = [c for passed in by_form.values() for c in passed if c not in chosen]
+    missing = max(MIN_QUESTIONS - len(chosen), 0)
+    return chosen + [left[k] for k in rng.permutation(len(left))[:missing]]
 
 
 def _spread(pool: list[Candidate], number: int, rng: np.random.Generator) -> Iterator[Candidate]:

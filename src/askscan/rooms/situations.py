@@ -155,7 +155,7 @@ def _of_kind(finder: Finder, noun: str, members: list[int], where: str) -> Itera
         yield _candidate("sit_count", noun, NUMBER_WORDS[len(members)], target, nouns=nouns, where=where)
         if members:
             answer = "odd" if len(members) % 2 else "even"
-            yield _candidate("sit_odd", noun, answer, target, nouns=nouns, where=where)
+            yield _candidate("sit_odd", "", answer, target, nouns=nouns, where=where)
     if len(members) == 1:
         item = finder.room.furnishings[members[0]]
         if has_clear_color(item) and max(item.size) > 0.3:
@@ -167,7 +167,7 @@ def _of_kind(finder: Finder, noun: str, members: list[int], where: str) -> Itera
 def _by_reference(finder: Finder, pose: Pose, seen: View) -> Iterator[Candidate]:
     named = [r[0] for r in finder.simple if r and r[0].target not in pose.used and seen.distance_m[r[0].target] > 0.3]
     for reference in named:
-        i, kind = reference.target, finder.kind(reference.target)
+        i = reference.target
         where = [name for name, _ in DIRECTIONS if seen.sure[name][i]]
         blurred = [name for name, _ in DIRECTIONS if seen.maybe[name][i]]
         text = reference.text
@@ -175,14 +175,16 @@ def _by_reference(finder: Finder, pose: Pose, seen: View) -> Iterator[Candidate]
             side = where[0]
             if blurred == where:
                 form = "sit_side" if side in ("left", "right") else "sit_ahead"
-                yield _candidate(form, kind, {"front": "in front"}.get(side, side), i, ref=text)
-            yield _candidate("sit_way", kind, WAYS[side], i, ref=text)
+                yield _candidate(form, pose.manner, {"front": "in front"}.get(side, side), i, ref=text)
+            yield _candidate("sit_way", pose.manner, WAYS[side], i, ref=text)
         bearing = abs(float(seen.bearing_rad[i]))
         if bearing < np.radians(40) or bearing > np.radians(125):
-            yield _candidate("sit_see", kind, "yes" if bearing < 1 else "no", i, ref=text)
+            yield _candidate("sit_see", pose.manner, "yes" if bearing < 1 else "no", i, ref=text)
         for turn, faced in (("left", "left"), ("right", "right"), ("around", "behind")):
             if seen.sure[faced][i] or not seen.maybe[faced][i]:
-                yield _candidate("sit_turn", kind, "yes" if seen.sure[faced][i] else "no", i, ref=text, turn=turn)
+                yield _candidate(
+                    "sit_turn", f"{pose.manner} {turn}", "yes" if seen.sure[faced][i] else "no", i, ref=text, turn=turn
+                )
     yield from _closer(finder, seen, named)
 
 

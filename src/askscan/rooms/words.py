@@ -7,16 +7,13 @@ import re
 from askscan.rooms.room import Furnishing
 
 ALSO_CALLED = {
-    "table": ("desk", "nightstand", "counter", "bench"),
+    "table": ("desk", "nightstand"),
     "end table": ("nightstand",),
     "nightstand": ("end table",),
     "desk": ("table",),
-    "cabinet": ("dresser", "wardrobe", "nightstand", "counter"),
+    "cabinet": ("dresser", "wardrobe", "nightstand"),
     "dresser": ("cabinet", "wardrobe", "nightstand"),
     "wardrobe": ("cabinet", "dresser"),
-    "counter": ("cabinet", "table"),
-    "couch": ("armchair", "bench"),
-    "armchair": ("couch",),
     "chair": ("stool",),
     "stool": ("chair", "ottoman"),
     "ottoman": ("stool",),
@@ -34,7 +31,6 @@ ALSO_CALLED = {
     "clothes dryer": ("washing machine",),
     "whiteboard": ("blackboard",),
     "blackboard": ("whiteboard",),
-    "bed": ("couch",),
 }
 """Other kinds that somebody may call by this noun, beside those whose name ends with it (`office chair`: chair)."""
 
