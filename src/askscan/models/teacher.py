@@ -63,14 +63,16 @@ class Teacher:
                 vocabulary (transformers returns two tokens instead of an error when it is offline).
         """
         from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         name = str(name_or_path)
         folder = _local_folder(name)
         try:
             config = AutoConfig.from_pretrained(folder)
             if not hasattr(config, "vision_config") or not hasattr(config, "text_config"):
                 raise WeightsError(f"teacher {name!r} is a {config.model_type!r} model; expected a CLIP-like one.")
-            model = AutoModel.from_pretrained(folder, torch_dtype=torch.float32)
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(folder)
             image_processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
         except (OSError, KeyError, ValueError, RuntimeError, json.JSONDecodeError) as error:

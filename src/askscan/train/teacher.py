@@ -17,12 +17,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
 from askscan.errors import ConfigError
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<start>", "<end>")
+MAX_TOKENS = 77
+"""Positions of the text tower, as CLIP's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def build_tokenizer(texts: Iterator[str], vocab_size: int) -> Any:
         unk_token=unknown,
         bos_token=start,
         eos_token=end,
-        model_max_length=77,
+        model_max_length=MAX_TOKENS,
     )
 
 
@@ -114,7 +118,7 @@ def build_clip(config: TeacherConfig, tokenizer: Any) -> Any:
 
     text = tower(config.text_width, config.text_layers) | {
         "vocab_size": len(tokenizer),
-        "max_position_embeddings": 77,
+        "max_position_embeddings": MAX_TOKENS,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -128,12 +132,37 @@ def build_clip(config: TeacherConfig, tokenizer: Any) -> Any:
     return CLIPModel(clip)
 
 
-def sample_text(sentences: Sequence[str], questions: Sequence[str], rng: np.random.Generator) -> str:
-    """One text of a scene: a question with its answer (1 in 4), or one to three sentences."""
-    if questions and rng.random() < 0.25:
-        return questions[int(rng.integers(len(questions)))]
-    count = min(int(rng.integers(1, 4)), len(sentences))
-    return " ".join(sentences[i] for i in rng.choice(len(sentences), count, replace=False))
+class TextSampler:
+    """Random texts of scenes as token ids, from sentences and questions that were tokenized once."""
+
+    def __init__(self, data: PictureTexts, tokenizer: Any, max_tokens: int) -> None:
+        def encode(texts: Sequence[str]) -> list[list[int]]:
+            return tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+
+        self._sentences = [encode(texts) for texts in data.sentences]
+        self._questions = [encode(texts) for texts in data.questions]
+        self._start, self._end, self._pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        self._max_tokens = max_tokens
+
+    def draw(self, scenes: Int[ndarray, "b"], num_texts: int, rng: np.random.Generator) -> Int[ndarray, "bq t"]:
+        """`num_texts` texts of each scene, padded to the longest of all.
+
+        A text is a question with its answer (1 in 4), or one to three sentences in a row.
+        """
+        texts = [self._one(int(scene), *draw) for scene in scenes for draw in rng.random((num_texts, 5))]
+        ids = np.full((len(texts), max(map(len, texts))), self._pad, np.int64)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = text
+        return ids
+
+    def _one(self, scene: int, kind: float, count: float, *picks: float) -> list[int]:
+        sentences, questions = self._sentences[scene], self._questions[scene]
+        if questions and kind < 0.25:
+            tokens = questions[int(picks[0] * len(questions))]
+        else:
+            chosen = dict.fromkeys(int(pick * len(sentences)) for pick in picks[: 1 + int(3 * count)])
+            tokens = [token for i in chosen for token in sentences[i]]
+        return [self._start, *tokens[: self._max_tokens - 2], self._end]
 
 
 def contrastive_loss(image: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
@@ -201,24 +230,20 @@ def _optimise(
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, config))
     batch_size = min(config.batch_size, len(images))
+    texts = TextSampler(data, tokenizer, MAX_TOKENS)
     model.train()
     for step in range(config.steps):
         scenes = rng.choice(len(images), batch_size, replace=False)
-        texts = [
-            sample_text(data.sentences[i], data.questions[i], rng)
-            for i in scenes
-            for _ in range(config.texts_per_picture)
-        ]
-        inputs = tokenizer(texts, padding=True, truncation=True, max_length=77, return_tensors="pt").to(images.device)
+        ids = torch.from_numpy(texts.draw(scenes, config.texts_per_picture, rng)).to(images.device)
         # Sentences never name the sides of the picture, so a quarter turn of it leaves them true; a mirror would not.
         pixels = torch.rot90(images[torch.from_numpy(scenes).to(images.device)], int(rng.integers(4)), (2, 3))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
             image = model.get_image_features(pixel_values=pixels.to(model.dtype)).pooler_output
-            names = ("input_ids", "attention_mask")
-            text = model.get_text_features(**{name: inputs[name] for name in names}).pooler_output
+            mask = (ids != tokenizer.pad_token_id).long()
+            text = model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
         loss = contrastive_loss(image, text.unflatten(0, (batch_size, -1)), model.logit_scale)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
