@@ -226,6 +226,11 @@ def scene_rows(scene_ids: Sequence[str], bank: SceneBank) -> Int[ndarray, "q"]:
     return np.array([row_of[scene_id] for scene_id in scene_ids], np.int64)
 
 
+def asked_text(question: Question) -> str:
+    """What the text encoder gets: the question, after the situation where it has one (SQA3D)."""
+    return question.text if question.situation is None else f"{question.situation.text} {question.text}"
+
+
 def depends_on_viewpoint(text: str) -> bool:
     """Whether a text speaks of left or right, so that mirroring its scene would make it wrong.
 

@@ -31,7 +31,7 @@ from askscan.shapes import CLASS_NAMES
 
 Task = Literal["scanqa", "sqa3d"]
 _READERS = {"scanqa": read_questions, "sqa3d": read_sqa3d}
-_TYPES = {"scanqa": question_type, "sqa3d": first_word}
+TYPES = {"scanqa": question_type, "sqa3d": first_word}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +184,7 @@ def score(
     targets: Sequence[Target] | None,
     task: Task = "scanqa",
     java: bool = True,
+    hits: Mapping[str, Sequence[bool]] | None = None,
     notes: Sequence[str] = (),
 ) -> Scores:
     """Scores of predictions in the order of their questions.
@@ -196,6 +197,7 @@ def score(
         targets: What the questions are about, for `Acc@0.25` and `Acc@0.5`.
         task: Which kinds of questions are told apart.
         java: Compute METEOR and SPICE where they can be.
+        hits: Further shares by name: whether each question is right.
         notes: What is known to be missing.
     """
     said = list(notes)
@@ -205,10 +207,13 @@ def score(
     if targets is not None:
         places, places_by_scene = localization(overlaps(predictions, targets), questions, targets)
         figures |= places.compute()
-        by_scene = {scene_id: shares | places_by_scene[scene_id] for scene_id, shares in by_scene.items()}
+        _join(by_scene, places_by_scene)
         boxless = sum(target.box is None for target in targets)
         if boxless:
             said.append(f"{boxless} questions are about objects without a box: they count as not found.")
+    for name, right in (hits or {}).items():
+        figures[name] = 100 * float(np.mean(right))
+        _join(by_scene, _shares_by_scene(name, right, questions))
     return Scores(
         split=split,
         num_questions=len(questions),
@@ -222,13 +227,25 @@ def _exact_match(
     predictions: Sequence[Prediction], questions: Sequence[Question], vocabulary: Collection[str] | None, task: Task
 ) -> tuple[ExactMatch, dict[str, dict[str, Share]]]:
     """Over all questions, and the shares of each scene."""
-    overall = ExactMatch(vocabulary=vocabulary, type_of=_TYPES[task])
+    overall = ExactMatch(vocabulary=vocabulary, type_of=TYPES[task])
     scenes: dict[str, ExactMatch] = {}
     for prediction, question in zip(predictions, questions, strict=True):
-        scene = scenes.setdefault(question.scene_id, ExactMatch(vocabulary=vocabulary, type_of=_TYPES[task]))
+        scene = scenes.setdefault(question.scene_id, ExactMatch(vocabulary=vocabulary, type_of=TYPES[task]))
         for scores in (overall, scene):
             scores.add(question.text, prediction.answers, question.answers)
     return overall, {scene_id: scores.shares for scene_id, scores in scenes.items()}
+
+
+def _join(by_scene: dict[str, dict[str, Share]], more: Mapping[str, dict[str, Share]]) -> None:
+    for scene_id, shares in more.items():
+        by_scene[scene_id] |= shares
+
+
+def _shares_by_scene(name: str, right: Sequence[bool], questions: Sequence[Question]) -> dict[str, dict[str, Share]]:
+    scenes = {question.scene_id: {name: Share()} for question in questions}
+    for hit, question in zip(right, questions, strict=True):
+        scenes[question.scene_id][name].add(bool(hit))
+    return scenes
 
 
 def localization(

@@ -42,7 +42,7 @@ class Detection:
         kept = detections.objectness > MIN_OBJECTNESS
         self._scores.append(detections.objectness[kept, None] * detections.class_probability[kept])
         self._num_true += np.bincount(box_class, minlength=NUM_CLASSES)
-        iou = _iou(detections.center[kept], detections.size[kept], boxes[:, :3], boxes[:, 3:])
+        iou = iou_matrix(detections.center[kept], detections.size[kept], boxes[:, :3], boxes[:, 3:])
         matches = {}
         for c in np.unique(box_class):
             of_class = iou[:, box_class == c]
@@ -98,7 +98,8 @@ def _area(recall: ndarray, precision: ndarray) -> float:
     return float(np.sum(np.diff(recall) * envelope[1:]))
 
 
-def _iou(center_a: ndarray, size_a: ndarray, center_b: ndarray, size_b: ndarray) -> Float[ndarray, "k o"]:
+def iou_matrix(center_a: ndarray, size_a: ndarray, center_b: ndarray, size_b: ndarray) -> Float[ndarray, "k o"]:
+    """IoU of every box of `a` with every box of `b`, each as (centre, size) rows; sizes below 0 count as 0."""
     low = np.maximum((center_a - size_a / 2)[:, None], (center_b - size_b / 2)[None])
     high = np.minimum((center_a + size_a / 2)[:, None], (center_b + size_b / 2)[None])
     shared = np.clip(high - low, 0, None).prod(-1)

@@ -1,0 +1,127 @@
+"""Baselines that keep a model honest, from files alone: no model, no GPU.
+
+The question-only baseline, the most telling one, is a trained run of its own (`askscan train --question-only`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from askscan.data.annotations import read_questions, read_sqa3d
+from askscan.data.folder import DataFolder
+from askscan.errors import DataError
+from askscan.evaluate.prediction_file import MAX_ANSWERS
+from askscan.evaluate.score import TYPES, Scores, Target, Task, localization, questions_of, score, targets_of
+from askscan.metrics.intervals import share_intervals
+from askscan.records import Prediction, Question
+
+
+def most_frequent_answers(folder: DataFolder, split: str = "val", *, task: Task = "scanqa") -> Scores:
+    """Scores of answering each question with what its type was most often answered with in training.
+
+    Raises:
+        DataError: Training questions or those of the split are missing.
+    """
+    training = (read_questions if task == "scanqa" else read_sqa3d)(folder, "train")
+    questions = questions_of(folder, split, task)
+    predictions = frequent_predictions(training, questions, task)
+    vocabulary = {answer for question in training for answer in question.answers}
+    return score(predictions, questions, split=split, vocabulary=vocabulary, targets=None, task=task, java=False)
+
+
+def frequent_predictions(
+    training: Sequence[Question], questions: Sequence[Question], task: Task = "scanqa"
+) -> tuple[Prediction, ...]:
+    """The ten most frequent training answers of each question's type; of all types where training has none of it."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for question in training:
+        for name in (TYPES[task](question.text), ""):
+            counts[name].update(question.answers)
+    if not counts[""]:
+        raise DataError("the training questions have no answers, so none is the most frequent.")
+    # Ties by the alphabet: the order of a file decides nothing.
+    best = {
+        name: tuple(sorted(found, key=lambda answer: (-found[answer], answer))[:MAX_ANSWERS])
+        for name, found in counts.items()
+    }
+    return tuple(
+        Prediction(
+            scene_id=question.scene_id,
+            question_id=question.question_id,
+            answers=best.get(TYPES[task](question.text)) or best[""],
+            corners=None,
+        )
+        for question in questions
+    )
+
+
+def proposal_baselines(details: Path, folder: DataFolder, split: str = "val") -> dict[str, Scores]:
+    """How well the box of a run's proposals could be and would by chance be chosen.
+
+    Args:
+        details: `details.<split>.json` of the run.
+        folder: Questions and prepared scenes.
+        split: Which questions.
+
+    Returns:
+        `oracle box` (the proposal that overlaps the target most) and `random proposal`; empty for runs without boxes.
+
+    Raises:
+        DataError: The details are not those of this split.
+    """
+    questions = questions_of(folder, split)
+    targets = targets_of(questions, folder)
+    try:
+        entries = {str(entry["question_id"]): entry for entry in json.loads(details.read_text(encoding="utf-8"))}
+        rows = [entries[question.question_id] for question in questions]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{details}: is no details file of split {split} ({error!r}); run `askscan evaluate` again."
+        ) from error
+    if isinstance(targets, str) or all("best_iou" not in row for row in rows):
+        return {}
+    keys = {"oracle box": "best_iou", "random proposal": "random_iou"}
+    return {
+        name: _of_overlaps([float(row.get(key, 0.0)) for row in rows], questions, targets, split)
+        for name, key in keys.items()
+    }
+
+
+def _of_overlaps(iou: Sequence[float], questions: Sequence[Question], targets: Sequence[Target], split: str) -> Scores:
+    overall, by_scene = localization(np.array(iou), questions, targets)
+    return Scores(
+        split=split,
+        num_questions=len(questions),
+        figures=overall.compute(),
+        intervals=share_intervals(list(by_scene.values())),
+        notes=("Boxes only: it answers nothing.",),
+    )
+
+
+def score_rows(systems: Mapping[str, Scores], names: Sequence[str]) -> list[list[str]]:
+    """A table of systems by figures, header first: each cell the figure and, for shares, its 95 % interval.
+
+    Figures that no system has are left out; a system without a figure has an empty cell.
+
+    >>> one = Scores(split="val", num_questions=2, figures={"EM@1": 50.0}, intervals={"EM@1": (40.0, 61.25)}, notes=())
+    >>> score_rows({"ours": one}, ["EM@1", "CIDEr"])
+    [['system', 'EM@1'], ['ours', '50.0 [40.0, 61.2]']]
+    """
+    shown = [name for name in names if any(name in scores.figures for scores in systems.values())]
+    return [["system", *shown]] + [
+        [system, *(_cell(scores, name) for name in shown)] for system, scores in systems.items()
+    ]
+
+
+def _cell(scores: Scores, name: str) -> str:
+    if name not in scores.figures:
+        return ""
+    if name not in scores.intervals:
+        return f"{scores.figures[name]:.1f}"
+    low, high = scores.intervals[name]
+    return f"{scores.figures[name]:.1f} [{low:.1f}, {high:.1f}]"

@@ -1,0 +1,265 @@
+"""From a run and a split to its predictions, scores and, per question, what a report wants to show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from askscan.data.annotations import read_questions
+from askscan.data.bank import SceneBank
+from askscan.data.folder import DataFolder
+from askscan.data.questions import asked_text, scene_rows
+from askscan.errors import ConfigError
+from askscan.evaluate.predict import Predictions, predict
+from askscan.evaluate.prediction_file import (
+    MAX_ANSWERS,
+    center_and_size,
+    check_submission,
+    read_predictions,
+    write_predictions,
+)
+from askscan.evaluate.runs import Run
+from askscan.evaluate.score import TYPES, Scores, Target, Task, overlaps, questions_of, score, targets_of
+from askscan.files import replacing
+from askscan.metrics.detection import Detection, SceneDetections, iou_matrix
+from askscan.metrics.localization import IOU_THRESHOLDS
+from askscan.models.pretrainer import Pretrainer
+from askscan.records import Question
+from askscan.train.config import AnswerConfig
+from askscan.train.embeddings import EmbeddingCache, OnProgress, TeacherLike
+from askscan.train.stage import load_scenes
+
+OBJECT = 0.5
+"""Objectness from which a proposal counts as an object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationFiles:
+    """Where an evaluation writes."""
+
+    predictions: Path
+    scores: Path
+    details: Path
+
+    @classmethod
+    def of(cls, out: Path, split: str, *, shuffled: bool = False) -> EvaluationFiles:
+        """Paths of a split; those of the control with other rooms' scans have names of their own."""
+        ending = f"{split}.shuffled.json" if shuffled else f"{split}.json"
+        names = ("predictions", "scores", "details")
+        return cls(**{name: Path(out) / f"{name}.{ending}" for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    bank: SceneBank
+    found: Predictions
+
+
+def evaluate(
+    run: Run,
+    folder: DataFolder,
+    split: str = "val",
+    *,
+    out: Path,
+    teacher: TeacherLike | None = None,
+    task: Task = "scanqa",
+    shuffle_scenes: bool = False,
+    java: bool = True,
+    progress: OnProgress | None = None,
+) -> Scores:
+    """Answer a split that has answers; write `predictions.<split>.json`, `scores.<split>.json`, `details.<split>.json`.
+
+    Args:
+        run: Of `askscan train`, on the device to compute on; the question-only baseline too.
+        folder: Questions and prepared scenes.
+        split: Which questions.
+        out: Folder for the files.
+        teacher: The run's teacher; found by its name where not given.
+        task: Whose questions.
+        shuffle_scenes: A control: show each question another room's scan. Boxes are then left out, and the files are
+            named `*.<split>.shuffled.json`.
+        java: Compute METEOR and SPICE where they can be.
+        progress: Gets (done, total) of the questions' embeddings, then of the steps.
+
+    Raises:
+        ConfigError: The run does not answer questions.
+        DataError: Something is missing in the data folder, or `out` cannot be written to.
+    """
+    questions = questions_of(folder, split, task)
+    answered = _answer(run, folder, questions, teacher, shuffle_scenes, progress)
+    predictions = answered.found.predictions
+    found = targets_of(questions, folder)
+    notes = [found] if isinstance(found, str) else []
+    targets = None if isinstance(found, str) else found
+    if shuffle_scenes:
+        notes.append("Each question was shown another room's scan: boxes are left out.")
+    boxes_known = predictions[0].corners is not None
+    hits = {} if targets is None else {"language accuracy": _class_hits(answered.found, targets)}
+    scores = score(
+        predictions,
+        questions,
+        split=split,
+        vocabulary=run.answer_counts.keys(),
+        targets=targets if boxes_known else None,
+        task=task,
+        java=java,
+        hits=hits,
+        notes=notes,
+    )
+    if boxes_known:
+        scores = replace(scores, figures=scores.figures | _detection(answered))
+    files = EvaluationFiles.of(out, split, shuffled=shuffle_scenes)
+    write_predictions(files.predictions, predictions)
+    _write_json(files.details, details(answered.found, questions, targets, task))
+    scores.save(files.scores)
+    return scores
+
+
+def predict_submission(
+    run: Run,
+    folder: DataFolder,
+    split: str,
+    *,
+    out: Path,
+    teacher: TeacherLike | None = None,
+    progress: OnProgress | None = None,
+) -> Path:
+    """Write `predictions.<split>.json` for the benchmark's server and check it as the server would.
+
+    Args:
+        run: Of `askscan train`.
+        folder: Questions and prepared scenes; neither answers nor objects are looked at.
+        split: `test_w_obj` or `test_wo_obj`, or another.
+        out: Folder for the file.
+        teacher: The run's teacher; found by its name where not given.
+        progress: As in `evaluate`.
+
+    Raises:
+        ConfigError: The run does not answer questions.
+        DataError: Something is missing in the data folder, or `out` cannot be written to.
+    """
+    questions = read_questions(folder, split)
+    predictions = _answer(run, folder, questions, teacher, False, progress).found.predictions
+    path = EvaluationFiles.of(out, split).predictions
+    write_predictions(path, predictions)
+    if len(run.answer_counts) >= MAX_ANSWERS and predictions[0].corners is not None:
+        check_submission(path, folder, split)
+    else:
+        read_predictions(path, questions)
+    return path
+
+
+def details(
+    found: Predictions, questions: Sequence[Question], targets: Sequence[Target] | None, task: Task = "scanqa"
+) -> list[dict[str, Any]]:
+    """One plain entry per question: what was asked, answered, meant and found, and how far the proposals reach.
+
+    `best_iou` is the overlap of the target with the nearest proposal, `random_iou` with one drawn at random.
+    """
+    predictions = found.predictions
+    iou = None if targets is None or predictions[0].corners is None else overlaps(predictions, targets)
+    rng = np.random.default_rng(0)
+    entries = []
+    for row, (prediction, question, detail) in enumerate(zip(predictions, questions, found.details, strict=True)):
+        entry: dict[str, Any] = {
+            "question_id": question.question_id,
+            "scene_id": question.scene_id,
+            "question": asked_text(question),
+            "type": TYPES[task](question.text),
+            "right_answers": list(question.answers),
+            "answers": list(prediction.answers),
+            "confidence": [round(value, 5) for value in detail.confidence],
+            "box": None if prediction.corners is None else _box(np.concatenate(center_and_size(prediction.corners))),
+            "true_box": None,
+            "iou": None,
+        }
+        target = None if targets is None else targets[row].box
+        if target is not None:
+            entry["true_box"] = _box(target)
+        if target is not None and iou is not None:
+            reach = _proposal_overlaps(found.detections[question.scene_id], target)
+            entry |= {"iou": round(float(iou[row]), 5), "best_iou": round(float(reach.max()), 5)}
+            entry["random_iou"] = round(float(rng.choice(reach)), 5)
+        entries.append(entry)
+    return entries
+
+
+def _answer(
+    run: Run,
+    folder: DataFolder,
+    questions: Sequence[Question],
+    teacher: TeacherLike | None,
+    shuffle_scenes: bool,
+    progress: OnProgress | None,
+) -> _Answered:
+    module, config = run.module, run.config
+    if isinstance(module, Pretrainer) or not isinstance(config, AnswerConfig):
+        raise ConfigError(f"{run.name}: does not answer questions; give a run of `askscan train`.")
+    device = next(module.parameters()).device
+    bank = load_scenes(folder, [question.scene_id for question in questions], device)
+    cache = EmbeddingCache(folder.root / "prepared" / "embeddings", teacher or run.teacher(device), progress)
+    tokens = cache.tokens([asked_text(question) for question in questions])
+    scene_of = _other_scenes(questions, bank) if shuffle_scenes else None
+    found = predict(
+        module, config, tuple(run.answer_counts), questions, tokens, bank, scene_of=scene_of, progress=progress
+    )
+    if shuffle_scenes:
+        blind = tuple(replace(prediction, corners=None) for prediction in found.predictions)
+        found = Predictions(predictions=blind, details=found.details, detections={})
+    return _Answered(bank=bank, found=found)
+
+
+def _other_scenes(questions: Sequence[Question], bank: SceneBank) -> Int[ndarray, "q"]:
+    """For each question the scan of another room, the same one for all questions of a room."""
+    if len(bank) < 2:
+        raise ConfigError("there is only one scene, so no other room's scan can be shown.")
+    order = np.random.default_rng(0).permutation(len(bank))
+    other = np.empty(len(bank), np.int64)
+    other[order] = np.roll(order, 1)
+    return other[scene_rows([question.scene_id for question in questions], bank)]
+
+
+def _class_hits(found: Predictions, targets: Sequence[Target]) -> list[bool]:
+    pairs = zip(found.details, targets, strict=True)
+    return [detail.object_class == target.object_class for detail, target in pairs]
+
+
+def _detection(answered: _Answered) -> dict[str, float]:
+    """Figures mAP and AR over the split's scenes, each once."""
+    bank, detection = answered.bank, Detection()
+    for row, scene_id in enumerate(bank.scene_ids):
+        real = bank.boxes.mask[row].cpu().numpy()
+        boxes = np.concatenate([bank.boxes.center[row].cpu().numpy(), bank.boxes.size[row].cpu().numpy()], axis=1)
+        classes = bank.boxes.semantic_class[row].cpu().numpy()
+        detection.add(answered.found.detections[scene_id], boxes[real].astype(np.float64), classes[real])
+    figures: dict[str, float] = {}
+    for threshold in IOU_THRESHOLDS:
+        figures |= detection.compute(threshold, per_class=True)
+    means = {name: value for name, value in figures.items() if name.startswith(("mAP", "AR"))}
+    return means | figures
+
+
+def _proposal_overlaps(detections: SceneDetections, box: Float[ndarray, "6"]) -> Float[ndarray, "k"]:
+    """IoU of a box with the proposals that are objects; with the likeliest one where none is; 0 where there is none."""
+    kept = detections.objectness > OBJECT
+    if not kept.any():
+        kept = detections.objectness == detections.objectness.max(initial=0.0)
+    iou = iou_matrix(detections.center[kept], detections.size[kept], box[None, :3], box[None, 3:])[:, 0]
+    return iou if len(iou) else np.zeros(1)
+
+
+def _box(center_size: Float[ndarray, "6"]) -> dict[str, list[float]]:
+    rounded = np.round(center_size, 4).tolist()
+    return {"center": rounded[:3], "size": rounded[3:]}
+
+
+def _write_json(path: Path, value: object) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
