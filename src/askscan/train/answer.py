@@ -177,7 +177,9 @@ def train_answers(
     splits = _answerable(data)
     counts = answer_counts(splits["train"])
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
-    status = open_run(session, describe("answers", config, teacher, found, list(splits.values())), force=force)
+    names = sorted({name for question in splits["train"] for name in question.object_names})
+    description = describe("answers", config, teacher, found, list(splits.values()))
+    status = open_run(session, {**description, "object_names": names}, force=force)
     if status == "finished":
         return finished_result(session)
     if fabric.is_global_zero:
