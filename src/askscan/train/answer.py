@@ -12,7 +12,7 @@ from torch import Tensor
 from askscan.data.annotations import answer_counts, read_questions
 from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
-from askscan.data.questions import EpochSampler, QuestionBank
+from askscan.data.questions import EpochSampler, QuestionBank, asked_text
 from askscan.errors import ConfigError, DataError
 from askscan.losses.answering import AnswerTerms, answer_loss, text_answer_loss
 from askscan.losses.detection import DetectionTerms, detection_loss
@@ -215,7 +215,7 @@ def _asked(
     bank = load_scenes(session.data, [question.scene_id for question in questions], session.fabric.device)
     for note in bank.notes:
         session.tell(f"{split}: {note}")
-    tokens = session.first(lambda: cache.tokens([question.text for question in questions]))
+    tokens = session.first(lambda: cache.tokens([asked_text(question) for question in questions]))
     return AskedScenes(bank=bank, questions=QuestionBank.from_questions(questions, tokens, counts, bank))
 
 
