@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from askscan.rooms.relations import Graded, Relations, between, closest, extreme, farthest, relate
+from askscan.rooms.relations import Graded, Relations, between, closest, extreme, farthest, own_size, relate
 from askscan.rooms.room import Room
 
 BED, NIGHTSTAND, LAMP, PILLOW, RED_PILLOW, PICTURE, DESK, OFFICE_CHAIR, MONITOR, TRASH_CAN = range(10)
@@ -89,5 +91,22 @@ def test_extreme_needs_a_clear_margin() -> None:
 
 
 def test_an_empty_room_has_no_relations(bedroom: Room) -> None:
-    empty = relate(Room(**{**{f: getattr(bedroom, f) for f in Room.__dataclass_fields__}, "furnishings": ()}))
+    empty = relate(replace(bedroom, furnishings=()))
     assert empty.gap_m.shape == (0, 0) and empty.on.sure.shape == (0, 0)
+
+
+def test_own_size_undoes_the_turn(bedroom: Room) -> None:
+    """A box 0.4 x 0.6 turned by 20 degrees, its hull by its corners."""
+    angle = np.radians(20)
+    corners = np.array([(x, y) for x in (-0.2, 0.2) for y in (-0.3, 0.3)])
+    turned = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    hull = tuple(float(v) for v in np.ptp(turned, axis=0))
+    item = replace(bedroom.furnishings[CHAIR], size=(*hull, 0.9), heading_rad=float(angle))
+    np.testing.assert_allclose(own_size([item]), [[0.4, 0.6, 0.9]], atol=1e-9)
+
+
+def test_nothing_is_under_the_open_side_of_an_l(bedroom: Room) -> None:
+    """The trash can stays within the box of the desk, which now is that of an L."""
+    bent = tuple(replace(f, shape="l-shaped") if f.object_id == DESK else f for f in bedroom.furnishings)
+    under = relate(replace(bedroom, furnishings=bent)).under
+    assert not under.sure.any() and under.maybe[TRASH_CAN, DESK]

@@ -97,7 +97,7 @@ def spots(finder: Finder) -> Iterator[Candidate]:
                 found = _answers(finder, graded.sure, graded.maybe)
                 anchors = (first.target, second.target)
                 yield from _found("what_between", "", finder, found, anchors, ref=first.text, other=second.text)
-    standing = [f.object_id for f in finder.room.furnishings if f.support is None and not f.on_wall]
+    standing = [int(i) for i in np.flatnonzero(rel.standing)]
     for word in ("largest", "tallest"):
         best = finder.extreme_of(word, standing) if len(standing) > 1 else None
         yield from _found("what_extreme", word, finder, () if best is None else (best,), most=word)

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from askscan.rooms.relations import Graded, Relations, between, closest, extreme, farthest, relate
+from askscan.rooms.relations import Graded, Relations, between, closest, extreme, farthest, own_size, relate
 from askscan.rooms.room import Room
 from askscan.rooms.words import MATERIAL_ADJECTIVES, PLURAL_KINDS, covers, has_clear_color
 
@@ -35,6 +35,7 @@ class Finder:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.relations: Relations = relate(room)
+        self.own_size = own_size(room.furnishings)
         self._rivals = [self._confusable(i) for i in range(len(room.furnishings))]
         self.simple = [tuple(self._simple(i)) for i in range(len(room.furnishings))]
         self._related: dict[int, tuple[Reference, ...]] = {}
@@ -70,7 +71,7 @@ class Finder:
 
     def extreme_of(self, word: str, members: list[int]) -> int | None:
         """The largest, smallest or tallest of some objects where a person would see it at once, else None."""
-        size = self.relations.high[members] - self.relations.low[members]
+        size = self.own_size[members]
         if word == "tallest":
             return _member(members, extreme(size[:, 2], ratio=1.15, margin=0.1))
         volume = np.cbrt(size.prod(-1))

@@ -70,7 +70,7 @@ def relate(room: Room) -> Relations:
         high=high,
         center=center,
         gap_m=gap,
-        standing=_floor(room),
+        standing=_floor(room) & (low[:, 2] < 0.2),
         next_to=_next_to(items, low, high, gap, (on, under)),
         on=on,
         under=under,
@@ -149,7 +149,9 @@ def _under(items: Sequence[Furnishing], low: np.ndarray, high: np.ndarray, axis_
     inside = _inside_share(axis_gap, low, high)
     standing = np.array([f.support is None and not f.on_wall for f in items], dtype=bool)
     below = (high[:, None, 2] < high[None, :, 2] - 0.03) & (standing[:, None] & standing[None, :])
-    return _graded(below & (inside > 0.7), below & (inside > 0.2))
+    # Legs leave room below; the box of an L holds floor that nothing covers.
+    open_below = np.array([f.kind.endswith(("table", "desk", "bench")) and f.shape != "l-shaped" for f in items])
+    return _graded(below & (inside > 0.7) & open_below.astype(bool)[None, :], below & (inside > 0.2))
 
 
 def _above(
@@ -181,6 +183,22 @@ def _facing(
     entry = np.where(solid & ~np.eye(len(items), dtype=bool), entry, np.inf)
     first = entry <= entry.min(axis=1, initial=np.inf, keepdims=True)
     return _graded(first & (entry < 3.0) & (ahead > np.cos(0.5)), solid & (ahead > np.cos(0.9)) & (gap < 4.0))
+
+
+def own_size(items: Sequence[Furnishing]) -> Float[ndarray, "o 3"]:
+    """Width and depth in each object's own axes, metres: a turned chair is no larger than its twin.
+
+    Near 45 degrees, where the box does not tell the two apart, both are their mean.
+    """
+    size = np.array([f.size for f in items], dtype=float).reshape(-1, 3)
+    turn = np.array([0.0 if f.shape == "round" else f.heading_rad for f in items])
+    cos, sin = np.abs(np.cos(turn)), np.abs(np.sin(turn))
+    det = cos**2 - sin**2
+    x, y = size[:, 0], size[:, 1]
+    clear = np.abs(det) > 0.3
+    solved = np.stack([x * cos - y * sin, y * cos - x * sin], -1) / np.where(clear, det, 1.0)[:, None]
+    mean = np.repeat(((x + y) / 2 / (cos + sin))[:, None], 2, axis=1)
+    return np.concatenate([np.where(clear[:, None], np.maximum(solved, 0.05), mean), size[:, 2:]], axis=1)
 
 
 def _ray_entry(origin: np.ndarray, direction: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
