@@ -1,0 +1,239 @@
+"""`demo`: everything on generated rooms, from nothing to a report, on two processor cores."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from askscan.cli.arguments import Processes, Teacher
+from askscan.cli.collections import prepare, render, rooms
+from askscan.cli.console import console, progress, say, table
+from askscan.errors import ConfigError
+
+if TYPE_CHECKING:
+    from askscan.data.folder import DataFolder
+    from askscan.evaluate.runs import Run
+    from askscan.models.teacher import Teacher as FrozenTeacher
+    from askscan.train.config import AnswerConfig, LoopConfig
+
+# Budgets, for two cores and eight minutes. Seeds: no other collection of ours has rooms from here on.
+NUM_TRAIN, NUM_UNSEEN, FIRST_SEED = 40, 12, 890_000
+PRETRAIN_STEPS, ANSWER_STEPS = 250, 500
+RECIPE = "tiny"
+SPLIT = "val"
+
+MANIFEST = "demo.json"
+SHIPPED_START = Path(__file__).parents[1] / "shipped" / RECIPE
+"""Weights that the package may carry for the demo to start from."""
+_ANSWERING = ("question-only", "scratch", "pre-trained", "shipped")
+_FIGURES = ("EM@1", "EM@10", "Acc@0.25", "Acc@0.5")
+_RETRIEVAL = ("R@1 scene -> sentence", "R@5 scene -> sentence")
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where everything of a demo is."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    def run(self, name: str) -> Path:
+        return self.root / "runs" / name
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+
+def demo(
+    *,
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR", help="Folder to write; run again, it goes on.")] = Path("demo"),
+    teacher: Teacher = "default",
+    processes: Processes = 0,
+) -> None:
+    """Generate rooms, pre-train, train, evaluate on unseen rooms, and write a report: about 8 minutes on 2 cores."""
+    from askscan.models.teacher import Teacher as FrozenTeacher
+
+    started, places = time.monotonic(), _Places(out)
+    _claim(
+        out, {"rooms": [FIRST_SEED, NUM_TRAIN, NUM_UNSEEN], "steps": [PRETRAIN_STEPS, ANSWER_STEPS], "teacher": teacher}
+    )
+    frozen = FrozenTeacher.load(teacher)
+
+    def collection() -> None:
+        rooms(places.data, scenes=NUM_TRAIN + NUM_UNSEEN, seed=FIRST_SEED, val=NUM_UNSEEN, processes=processes)
+        prepare(places.data, processes=processes)
+        render(places.data, processes=processes)
+
+    stages: list[tuple[str, Callable[[], None]]] = [
+        (f"{NUM_TRAIN} rooms to learn from, {NUM_UNSEEN} to be asked about", collection),
+        ("pre-training of the 3D encoder, guided by the teacher", partial(_pretrain, places, frozen)),
+        ("question-only: never sees the room", partial(_train, places, frozen, "question-only")),
+        ("from scratch: sees the room", partial(_train, places, frozen, "scratch")),
+        ("pre-trained: the same from the pre-trained encoder", partial(_train, places, frozen, "pre-trained")),
+        ("questions about the unseen rooms", partial(_evaluate, places, frozen)),
+        ("report", partial(_report, places)),
+    ]  # fmt: skip
+    for number, (title, stage) in enumerate(stages, start=1):
+        console.print(f"\n[bold]{number}/{len(stages)}[/bold] {title}")
+        stage()
+    _conclude(places)
+    say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Open {places.report} in a browser.")
+
+
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    """Make the folder the demo's, or refuse."""
+    from askscan.train.checkpoint import write_json
+
+    manifest = out / MANIFEST
+    if manifest.is_file():
+        if json.loads(manifest.read_text(encoding="utf-8")) != settings:
+            raise ConfigError(f"{out}: holds a demo with other settings ({MANIFEST}); give a new folder with --out.")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is not empty and holds no demo; give a new folder with --out.")
+    write_json(manifest, settings)
+
+
+# --- stages -----------------------------------------------------------------------------------------------------------
+
+
+def _pretrain(places: _Places, teacher: FrozenTeacher) -> None:
+    from askscan.train.pretrain import pretrain
+    from askscan.train.recipes import recipe
+
+    config = recipe(RECIPE).pretrain
+    start = SHIPPED_START if (SHIPPED_START / "model.safetensors").is_file() else None
+    if start is not None:
+        say("It starts from weights of the package that were pre-trained on other generated rooms.")
+    with progress("pretrain") as update:
+        pretrain(
+            _folder(places),
+            places.run("encoder"),
+            replace(config, loop=_loop(config.loop, PRETRAIN_STEPS)),
+            teacher=teacher,
+            init=start,
+            say=say,
+            on_progress=update,
+        )
+
+
+def _train(places: _Places, teacher: FrozenTeacher, name: str) -> None:
+    from askscan.train.answer import train_answers
+    from askscan.train.recipes import recipe
+
+    config: AnswerConfig = recipe(RECIPE).answers
+    with progress("train") as update:
+        train_answers(
+            _folder(places),
+            places.run(name),
+            replace(config, question_only=name == "question-only", loop=_loop(config.loop, ANSWER_STEPS)),
+            teacher=teacher,
+            init=places.run("encoder") if name == "pre-trained" else None,
+            say=say,
+            on_progress=update,
+        )
+
+
+def _loop(loop: LoopConfig, num_steps: int) -> LoopConfig:
+    """Validated once, at the end: the unseen rooms choose nothing."""
+    return replace(loop, num_steps=num_steps, evaluate_every=num_steps, log_every=5)
+
+
+def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
+    """Scores, answers and maps of every run, of the shipped model, and of the encoder before its pre-training."""
+    from askscan.evaluate.evaluate import EvaluationFiles, evaluate
+    from askscan.evaluate.maps import map_path, map_scenes
+    from askscan.evaluate.runs import load_run
+    from askscan.models.scan_qa import QuestionOnly
+
+    folder = _folder(places)
+    for name in _ANSWERING:
+        place, run_name = places.run(name), "default" if name == "shipped" else str(places.run(name))
+        if name == "shipped" and not _has_default():
+            say("The package carries no default model: it is left out.")
+            continue
+        if _newer(EvaluationFiles.of(place, SPLIT).scores, place / "model.safetensors"):
+            continue
+        run = load_run(run_name)
+        frozen = teacher if run.teacher_identity == teacher.identity else run.teacher()
+        with progress(f"evaluate {name}") as update:
+            if not isinstance(run.module, QuestionOnly):
+                map_scenes(run, folder, SPLIT, out=place, progress=update)
+            evaluate(run, folder, SPLIT, out=place, teacher=frozen, java=False, progress=update)
+    encoder = places.run("encoder")
+    if not _newer(map_path(encoder, SPLIT), encoder / "model.safetensors"):
+        run = load_run(encoder)
+        with progress("evaluate encoder") as update:
+            map_scenes(
+                _untrained(run), folder, SPLIT, out=places.run("encoder-before"), teacher=teacher, progress=update
+            )
+            map_scenes(run, folder, SPLIT, teacher=teacher, progress=update)
+
+
+def _untrained(run: Run) -> Run:
+    """The same network with the weights that a training from nothing starts from."""
+    from askscan.models.pretrainer import Pretrainer
+    from askscan.train.config import PretrainConfig
+    from askscan.train.stage import build
+
+    assert isinstance(run.config, PretrainConfig)
+    return replace(run, module=build(Pretrainer, run.config.model, run.config.loop.seed).eval())
+
+
+def _report(places: _Places) -> None:
+    from askscan.evaluate.report import write_report
+
+    names = (*_ANSWERING, "encoder-before", "encoder")
+    runs = [places.run(name) for name in names if places.run(name).is_dir()]
+    title = f"askscan demo: {NUM_UNSEEN} unseen rooms"
+    write_report(runs, places.report, data=places.data, split=SPLIT, title=title)
+
+
+def _conclude(places: _Places) -> None:
+    """The one table: what looking at the room, and pre-training, are worth."""
+    from askscan.evaluate.evaluate import EvaluationFiles
+    from askscan.evaluate.maps import map_path, read_map
+    from askscan.evaluate.score import Scores
+
+    rows = []
+    for name in _ANSWERING:
+        path = EvaluationFiles.of(places.run(name), SPLIT).scores
+        if path.is_file():
+            figures = Scores.load(path).figures
+            rows.append([name, *(figures.get(figure, "–") for figure in _FIGURES)])
+    console.print()
+    table(f"Answers about {NUM_UNSEEN} unseen rooms, %", ("model", *_FIGURES), rows)
+    rows = []
+    for name, run in (("before pre-training", "encoder-before"), ("after pre-training", "encoder")):
+        scores = read_map(map_path(places.run(run), SPLIT)).scores
+        rows.append([name, *(scores[figure] for figure in _RETRIEVAL)])
+    rows.append(["by chance", *(scores[figure.split()[0] + " chance"] for figure in _RETRIEVAL)])
+    table(f"Sentence of a room among those of {NUM_UNSEEN}, %", ("encoder", *_RETRIEVAL), rows)
+
+
+def _folder(places: _Places) -> DataFolder:
+    from askscan.data.folder import DataFolder
+
+    return DataFolder(places.data)
+
+
+def _has_default() -> bool:
+    from askscan.evaluate.runs import DEFAULT_RUN
+
+    return (DEFAULT_RUN / "model.safetensors").is_file()
+
+
+def _newer(path: Path, than: Path) -> bool:
+    """Whether a file is there and made after another (which the shipped model does not have)."""
+    return path.is_file() and (not than.is_file() or path.stat().st_mtime >= than.stat().st_mtime)

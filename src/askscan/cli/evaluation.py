@@ -1,0 +1,180 @@
+"""`evaluate`, `predict`, `score`, `embed`, `report`: from runs to predictions, figures, features and a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from askscan.cli.arguments import Data, Device, Run, RunPosition
+from askscan.cli.console import progress, say, table
+from askscan.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from askscan.evaluate.score import Scores
+
+Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
+Task = Annotated[Literal["scanqa", "sqa3d"], tyro.conf.arg(help="ScanQA, or SQA3D with its situations.")]
+TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
+AsJson = Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")]
+OutOrRun = Annotated[
+    Path | None, tyro.conf.arg(metavar="DIR", help="Folder for the files; default: the run's own folder.")
+]
+
+
+def evaluate(
+    run: RunPosition,
+    data: Data,
+    *,
+    split: Split = "val",
+    out: OutOrRun = None,
+    task: Task = "scanqa",
+    shuffle_scenes: bool = False,
+    teacher: TeacherPlace = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Answer the questions of a split and score them; of a pre-training run, map its scenes and measure retrieval.
+
+    Writes predictions, scores, details and a map of the scenes, each named after the split.
+
+    Args:
+        shuffle_scenes: A control: show each question another room's scan.
+    """
+    from askscan.data.folder import DataFolder
+    from askscan.evaluate.evaluate import evaluate as evaluate_run
+    from askscan.evaluate.maps import map_scenes
+    from askscan.evaluate.runs import load_run, pick_device
+    from askscan.models.pretrainer import Pretrainer
+    from askscan.models.scan_qa import QuestionOnly
+
+    folder, place = DataFolder(data), _place(run, out)
+    loaded = load_run(run, pick_device(device))
+    frozen = loaded.teacher(next(loaded.module.parameters()).device, name=teacher)
+    with progress("evaluate") as update:
+        if isinstance(loaded.module, Pretrainer):
+            figures = map_scenes(loaded, folder, split, out=place, teacher=frozen, progress=update).scores
+            _show(f"{run}, split {split}", figures, as_json)
+            return
+        scores = evaluate_run(
+            loaded, folder, split, out=place, teacher=frozen, task=task, shuffle_scenes=shuffle_scenes, progress=update
+        )
+        if not isinstance(loaded.module, QuestionOnly) and not shuffle_scenes:
+            map_scenes(loaded, folder, split, out=place, progress=update)
+    _show_scores(scores, as_json)
+
+
+def predict(
+    run: RunPosition,
+    data: Data,
+    *,
+    split: Annotated[str, tyro.conf.arg(metavar="SPLIT", help="test_w_obj, test_wo_obj, val.")] = "test_w_obj",
+    out: OutOrRun = None,
+    teacher: TeacherPlace = None,
+    device: Device = "auto",
+) -> None:
+    """Write the benchmark's submission file; answers and objects of the split are not looked at."""
+    from askscan.data.folder import DataFolder
+    from askscan.evaluate.evaluate import predict_submission
+    from askscan.evaluate.runs import load_run, pick_device
+
+    folder, place = DataFolder(data), _place(run, out)
+    loaded = load_run(run, pick_device(device))
+    frozen = loaded.teacher(next(loaded.module.parameters()).device, name=teacher)
+    with progress("predict") as update:
+        path = predict_submission(loaded, folder, split, out=place, teacher=frozen, progress=update)
+    say(f"{path}: written and checked against the benchmark's format.")
+
+
+def score(
+    predictions: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PREDICTIONS", help="A prediction file.")],
+    data: Data,
+    *,
+    split: Split = "val",
+    task: Task = "scanqa",
+    as_json: AsJson = False,
+) -> None:
+    """Score any system's prediction file in the benchmark's format: no model, no GPU."""
+    from askscan.data.folder import DataFolder
+    from askscan.evaluate.score import score_file
+
+    _show_scores(score_file(predictions, DataFolder(data), split, task=task), as_json)
+
+
+def embed(
+    data: Data,
+    *,
+    run: Run = "default",
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR", help="New folder, or one of the same weights to go on in.")],
+    device: Device = "auto",
+) -> None:
+    """Write scene and proposal features of every prepared scene, one safetensors file each, for other models.
+
+    Each file has `scene` (d), `proposals` (k, c), `center` and `size` (k, 3; aligned metres) and `objectness` (k).
+    """
+    from askscan.data.folder import DataFolder
+    from askscan.evaluate.answerer import load
+    from askscan.evaluate.embeddings import write_embeddings
+
+    folder = DataFolder(data)
+    with progress("embed") as update:
+        written = write_embeddings(load(run, device=device), folder, out, progress=update)
+    say(f"{out}: {written.num_new} scenes embedded, {written.num_kept} were there already.")
+
+
+def report(
+    runs: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN", help="Run folders, or folders that `evaluate --out` wrote."),
+    ],
+    *,
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE", help="The page.")] = Path("report.html"),
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DATA", help="Collection with the top-down pictures.")] = None,
+    split: Split = "val",
+) -> None:
+    """One HTML page that compares runs; it needs no network.
+
+    Run `askscan evaluate` on each run first: the page shows what that wrote.
+    """
+    from askscan.evaluate.report import write_report
+
+    if data is not None and not data.is_dir():
+        raise DataError(f"{data}: no such folder; give the collection that the runs were evaluated on.")
+    write_report(runs, out, data=data, split=split)
+    say(f"{out}: written; open it in a browser.")
+
+
+def _place(run: str, out: Path | None) -> Path:
+    """Where files about a run go: nothing is written into the package or the Hub's cache."""
+    if out is not None:
+        return out
+    if run == "default" or not Path(run).is_dir():
+        raise ConfigError(f"{run}: is no run folder of yours to write to; say where with --out.")
+    return Path(run)
+
+
+def _show_scores(scores: Scores, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(scores.to_plain(), indent=2))
+        return
+    spans = scores.intervals
+    rows = [
+        (name, value, "{:.1f} – {:.1f}".format(*spans[name]) if name in spans else "")
+        for name, value in scores.figures.items()
+        if not name.startswith("AP")
+    ]
+    table(f"{scores.num_questions} questions, split {scores.split}", ("score", "%", "95 % interval"), rows)
+    for note in scores.notes:
+        say(f"note: {note}")
+
+
+def _show(title: str, figures: Mapping[str, float], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(dict(figures), indent=2))
+    else:
+        table(title, ("figure", "%"), list(figures.items()))

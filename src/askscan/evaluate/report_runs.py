@@ -1,0 +1,148 @@
+"""What a report reads from run folders: scores, answered questions, training curves, configuration, map of scenes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float
+from numpy import ndarray
+
+from askscan.errors import ConfigError, DataError
+from askscan.evaluate.maps import SceneMap, map_path, read_map
+from askscan.evaluate.score import Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One question with what a run answered."""
+
+    question_id: str
+    scene_id: str
+    question: str
+    question_type: str
+    truth: tuple[str, ...]
+    """Right answers; empty where unknown."""
+    answers: tuple[str, ...]
+    """Best first."""
+    confidence: tuple[float, ...]
+    """Of each answer; empty for systems that give none."""
+    box: Float[ndarray, "6"] | None
+    """Predicted centre and size, aligned metres."""
+    true_box: Float[ndarray, "6"] | None
+    iou: float | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the top answer is one of the right ones."""
+        return self.answers[0] in self.truth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRun:
+    """One column of a report."""
+
+    name: str
+    scores: Scores | None
+    cases: tuple[Case, ...]
+    config: dict[str, str]
+    """Flat: `loop.num_steps` and so on."""
+    curves: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    """Steps and values of each column of metrics.csv."""
+    scene_map: SceneMap | None
+
+
+def read_run(folder: Path, split: str, name: str) -> ReportRun:
+    """Read whatever a run folder has of scores, details, metrics, configuration and map.
+
+    Raises:
+        ConfigError: It has none of them.
+        DataError: One of them is damaged.
+    """
+    scores, details = folder / f"scores.{split}.json", folder / f"details.{split}.json"
+    config, metrics, scene_map = folder / "config.yaml", folder / "metrics.csv", map_path(folder, split)
+    if not any(path.is_file() for path in (scores, config, metrics, scene_map)):
+        raise ConfigError(
+            f"{folder}: is no run folder (it has neither config.yaml nor {scores.name}); "
+            "give folders of `askscan train`, `pretrain` or `evaluate`."
+        )
+    return ReportRun(
+        name=name,
+        scores=Scores.load(scores) if scores.is_file() else None,
+        cases=_cases(details) if details.is_file() else (),
+        config=_config(config) if config.is_file() else {},
+        curves=_curves(metrics) if metrics.is_file() else {},
+        scene_map=read_map(scene_map) if scene_map.is_file() else None,
+    )
+
+
+def _cases(path: Path) -> tuple[Case, ...]:
+    try:
+        return tuple(_case(entry) for entry in _json(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: is no details file ({error}); delete it and run `askscan evaluate` again.") from error
+
+
+def _case(entry: Mapping[str, Any]) -> Case:
+    truth, given = entry.get("true_box"), entry.get("box")
+    return Case(
+        question_id=str(entry["question_id"]),
+        scene_id=str(entry["scene_id"]),
+        question=str(entry["question"]),
+        question_type=str(entry["type"]),
+        truth=tuple(entry["right_answers"]),
+        answers=tuple(entry["answers"]),
+        confidence=tuple(entry["confidence"]),
+        box=None if given is None else _box(given),
+        true_box=None if truth is None else _box(truth),
+        iou=entry.get("iou"),
+    )
+
+
+def _box(box: Mapping[str, Any]) -> Float[ndarray, "6"]:
+    return np.array([*box["center"], *box["size"]], np.float64).reshape(6)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete it and run `askscan evaluate` again.") from error
+
+
+def _config(path: Path) -> dict[str, str]:
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from error
+    flat: dict[str, str] = {}
+    _flatten(found, "", flat)
+    return flat
+
+
+def _flatten(value: Any, name: str, into: dict[str, str]) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _flatten(inner, f"{name}.{key}" if name else str(key), into)
+    elif name.split(".")[0] != "object_names":  # the vocabulary of `ask`, no setting
+        into[name.removeprefix("config.")] = str(value)
+
+
+def _curves(path: Path) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = {}
+        for name in rows[0] if rows else ():
+            points = [(float(row["step"]), float(row[name])) for row in rows if row[name]]
+            if points and name not in ("step", "epoch"):
+                found[name] = (tuple(x for x, _ in points), tuple(y for _, y in points))
+        return found
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: is no metrics file of ours ({error}).") from error
