@@ -16,7 +16,7 @@ from dataclasses import fields
 
 import torch
 
-from askscan.ops.grouped_mlp import ConvNorm, grouped_mlp
+from askscan.ops.grouped_mlp import ConvNorm, grouped_mlp, rows_by_point
 from askscan.ops.reference import grouped_mlp as reference
 
 SHAPES = {  # b, n, m, k, channels of the features, widths
@@ -28,8 +28,11 @@ SHAPES = {  # b, n, m, k, channels of the features, widths
     "votes": (16, 1024, 256, 16, 512, (128, 128, 128)),
 }
 KERNELS = ("first", "second", "third", "back_third", "back_weight", "back_second", "evaluate")
-TILES = ((64, 4), (128, 4), (64, 8), (128, 8), (256, 8))
-PROGRAMS = (1, 2, 3, 4)
+TILES = {  # rows, warps, stages, by width of the hidden layers
+    64: ((64, 4, 2), (64, 4, 3), (128, 4, 2), (128, 8, 2), (128, 8, 3), (256, 8, 2)),
+    128: ((32, 4, 2), (64, 4, 2), (32, 8, 2), (64, 8, 2), (64, 8, 3), (128, 8, 2)),
+}
+PROGRAMS = (1, 2, 3, 4, 6)
 
 
 def make_case(shape: str, batch: int | None = None, dtype: torch.dtype = torch.float32) -> dict:
@@ -110,17 +113,19 @@ def check_parity(shape: str, lines: list[str]) -> None:
     lines.extend("   " + "  ".join(text[i : i + 5]) for i in range(0, len(text), 5))
 
 
-def check_float32(lines: list[str]) -> None:
-    """The same kernels with float32 activations: rounding alone."""
+def check_half(shape: str) -> str:
+    """In a worker process: the same kernels with float16 activations, whose rounding is eight times finer."""
     from askscan.ops.cuda import grouped_mlp as cuda
 
-    for shape in ("sa1+rgb", "votes"):
-        base = make_case(shape, batch=1)
+    try:
+        base = make_case(shape, batch=2)
         truth = results(convert(base, torch.float64), reference.grouped_mlp, False)
-        extra = {"eps": 1e-5, "all_reduce": None, "dtype": torch.float32}
+        extra = {"eps": 1e-5, "all_reduce": None, "dtype": torch.float16}
         errors = relative(results(convert(base, torch.float32), cuda.grouped_mlp, False, **extra), truth)
-        worst = max(errors, key=errors.__getitem__)
-        lines.append(f"float32 kernels {shape} b=1: worst {worst} {errors[worst]:.1e}, out {errors['out']:.1e}")
+    except Exception as error:
+        return f"FAILED float16 {shape}: {type(error).__name__}: {str(error)[:300]}"
+    worst = sorted(errors, key=errors.__getitem__)[:-5:-1]
+    return f"float16 {shape} b=2: out {errors['out']:.1e}, " + ", ".join(f"{k} {errors[k]:.1e}" for k in worst)
 
 
 class Timed:
@@ -214,6 +219,8 @@ def step_row(shape: str, lines: list[str]) -> None:
     forward_ms, both_ms, eval_ms = step_times(case)
     lines.append(f"{shape:8s} forward {forward_ms:6.3f}  forward+backward {both_ms:6.3f}  evaluate {eval_ms:6.3f} ms")
     times = kernel_times(case)
+    index, n = case["index"], case["xyz"].shape[1]
+    times["rows_by_point (not in the kernels)"] = 1e3 * graph_ms(lambda: rows_by_point(index, n))
     lines.append("         us: " + "  ".join(f"{k} {v:.0f}" for k, v in sorted(times.items(), key=lambda kv: -kv[1])))
 
 
@@ -226,12 +233,16 @@ def logged_name(kernel: str) -> str:
     return "back_third/weight" if kernel == "back_weight" else kernel
 
 
+def width_of(shape: str) -> int:
+    return max(SHAPES[shape][5][:2])
+
+
 def compile_one(job: tuple[str, str, int, int, int]) -> None:
     """In a worker process: fill the compiler's disk cache."""
     from askscan.ops.cuda import grouped_mlp as cuda
 
     shape, kernel, rows, warps, stages = job
-    width = 64 if shape.startswith("sa1") else 128
+    width = width_of(shape)
     defaults, apart = dict(cuda.LAUNCHES), cuda.WEIGHT_APART[width]
     if kernel:
         cuda.WEIGHT_APART[width] |= kernel == "back_weight"
@@ -246,31 +257,33 @@ def compile_one(job: tuple[str, str, int, int, int]) -> None:
     torch.cuda.empty_cache()
 
 
-def sweep(shape: str, stages: int, lines: list[str], deadline: float) -> None:
-    """Best launches of each kernel at one shape, everything else left as it is."""
+def sweep(shape: str, lines: list[str], deadline: float) -> None:
+    """Best launches of each kernel at one shape, everything else left as it is; with dW3 apart, both its passes."""
     from askscan.ops.cuda import grouped_mlp as cuda
 
     case = make_case(shape)
-    width = 64 if shape.startswith("sa1") else 128
+    width = width_of(shape)
     for kernel in KERNELS:
         default, apart = cuda.LAUNCHES[kernel, width], cuda.WEIGHT_APART[width]
         found = []
-        for rows, warps in TILES:
+        for tile in TILES[width]:
             for programs in PROGRAMS:
                 if time.monotonic() > deadline:
                     break
-                cuda.LAUNCHES[kernel, width] = cuda.Launch(rows, warps, stages, programs)
+                cuda.LAUNCHES[kernel, width] = cuda.Launch(*tile, programs)
+                cuda.WEIGHT_APART[width] = apart or kernel == "back_weight"
                 try:
-                    cuda.WEIGHT_APART[width] = apart or kernel == "back_weight"
-                    found.append((kernel_times(case, 3)[logged_name(kernel)], rows, warps, programs))
+                    times = kernel_times(case, 3)
+                    us = times[logged_name(kernel)] + (times["back_third"] if kernel == "back_weight" else 0)
+                    found.append((us, *tile, programs))
                 except Exception as error:
-                    found.append((float("inf"), rows, warps, type(error).__name__))
+                    found.append((float("inf"), *tile, type(error).__name__))
                     break
                 finally:
                     cuda.LAUNCHES[kernel, width], cuda.WEIGHT_APART[width] = default, apart
         found.sort(key=lambda f: f[0])
-        best = "  ".join(f"{us:.0f} ({rows}r {warps}w {programs}p)" for us, rows, warps, programs in found[:6])
-        lines.append(f"{shape} {kernel} s{stages}: {best}")
+        best = "  ".join(f"{us:.0f} ({r}r {w}w s{s} {p}p)" for us, r, w, s, p in found[:6])
+        lines.append(f"{shape} {kernel}: {best}")
 
 
 def guarded(lines: list[str], what, *args) -> None:
@@ -285,8 +298,7 @@ def guarded(lines: list[str], what, *args) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sweep", nargs="*", default=[], help="shapes whose launches are searched")
-    parser.add_argument("--stages", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=150, help="the sweep stops then")
+    parser.add_argument("--seconds", type=float, default=90, help="the sweep starts by then")
     arguments = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
     began = time.monotonic()
@@ -294,18 +306,19 @@ def main() -> None:
         print("compiling", flush=True)
         pool.map(compile_one, [(shape, "", 0, 0, 0) for shape in SHAPES], chunksize=1)
         print(f"defaults compiled after {time.monotonic() - began:.0f} s", flush=True)
-        jobs = [(s, k, r, w, arguments.stages) for s in arguments.sweep for k in KERNELS for r, w in TILES]
-        pending = pool.map_async(compile_one, jobs, chunksize=2)
+        half = pool.map_async(check_half, SHAPES, chunksize=1)
+        jobs = [(s, kernel, *tile) for s in arguments.sweep for kernel in KERNELS for tile in TILES[width_of(s)]]
+        pending = pool.map_async(compile_one, jobs, chunksize=1)
         lines: list[str] = []
         for shape in SHAPES:
             guarded(lines, check_parity, shape, lines)
-        guarded(lines, check_float32, lines)
+        lines += half.get()
         print("\n".join(lines), flush=True)
         pending.wait(max(1.0, arguments.seconds - (time.monotonic() - began)))
     print(f"sweep compiled: {pending.ready()}, {time.monotonic() - began:.0f} s", flush=True)
     lines = []
     for shape in arguments.sweep:
-        guarded(lines, sweep, shape, arguments.stages, lines, began + arguments.seconds + 60)
+        guarded(lines, sweep, shape, lines, began + arguments.seconds + 30)
     for shape in SHAPES:
         guarded(lines, step_row, shape, lines)
     case = make_case("sa1")

@@ -18,9 +18,9 @@ from torch import Tensor
 from askscan.errors import ConfigError
 from askscan.ops.dispatch import forced
 from askscan.ops.reference import grouped_mlp as reference
-from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm
+from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm, RowsByPoint, rows_by_point
 
-__all__ = ["AllReduce", "ConvNorm", "grouped_mlp"]
+__all__ = ["AllReduce", "ConvNorm", "RowsByPoint", "grouped_mlp", "rows_by_point"]
 
 
 @cache
@@ -61,6 +61,7 @@ def grouped_mlp(
     momentum: float,
     eps: float = 1e-5,
     all_reduce: AllReduce | None = None,
+    by_point: RowsByPoint | None = None,
 ) -> Float[Tensor, "b m d"]:
     """Features of each centre: the maximum over its neighbours of an MLP of (relative position, features).
 
@@ -79,6 +80,7 @@ def grouped_mlp(
         momentum: Weight of the new statistics in the running ones (torch's sense).
         eps: Added to the variances.
         all_reduce: Sums a tensor over the ranks of a distributed run: BatchNorm then has the statistics of all ranks.
+        by_point: `rows_by_point(index, n)`, which the gradient of the features needs; made there if not given.
 
     Raises:
         ConfigError: `ASKSCAN_OPS=cuda` or `use("cuda")` where the kernels cannot run.
@@ -98,7 +100,8 @@ def grouped_mlp(
     if reason is None:
         from askscan.ops.cuda import grouped_mlp as cuda
 
-        return cuda.grouped_mlp(xyz, centers, index, features, layers, all_reduce=all_reduce, dtype=dtype, **arguments)
+        arguments |= {"all_reduce": all_reduce, "by_point": by_point, "dtype": dtype}
+        return cuda.grouped_mlp(xyz, centers, index, features, layers, **arguments)
     if wanted == "cuda":
         raise ConfigError(f"grouped_mlp: the cuda implementation was asked for, but {reason}")
     if xyz.is_cuda and dtype.itemsize == 2 and wanted is None:

@@ -12,9 +12,9 @@ import triton
 from torch import Tensor
 
 from askscan.ops.cuda import grouped_mlp_kernels as kernels
-from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm
+from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm, RowsByPoint, rows_by_point
 
-MAX_RAW_CHANNELS = 12
+MAX_RAW_CHANNELS = 6
 """Input features up to this width are read as they are; wider ones, or ones with a gradient, are projected first."""
 
 
@@ -28,20 +28,20 @@ class Launch(NamedTuple):
 
 
 LAUNCHES: dict[tuple[str, int], Launch] = {
-    ("first", 64): Launch(128, 4, 2, 4),
-    ("second", 64): Launch(128, 4, 2, 3),
-    ("third", 64): Launch(128, 8, 2, 2),
+    ("first", 64): Launch(64, 4, 3, 5),
+    ("second", 64): Launch(64, 4, 3, 5),
+    ("third", 64): Launch(64, 4, 3, 3),
     ("back_third", 64): Launch(64, 4, 2, 2),
     ("back_weight", 64): Launch(64, 4, 2, 2),
     ("back_second", 64): Launch(64, 4, 2, 2),
-    ("evaluate", 64): Launch(128, 8, 2, 2),
-    ("first", 128): Launch(128, 8, 2, 3),
-    ("second", 128): Launch(128, 8, 2, 2),
-    ("third", 128): Launch(64, 8, 2, 1),
+    ("evaluate", 64): Launch(64, 4, 3, 3),
+    ("first", 128): Launch(64, 8, 3, 2),
+    ("second", 128): Launch(64, 8, 3, 2),
+    ("third", 128): Launch(64, 8, 3, 1),
     ("back_third", 128): Launch(64, 8, 2, 1),
-    ("back_weight", 128): Launch(64, 8, 2, 1),
-    ("back_second", 128): Launch(64, 8, 2, 1),
-    ("evaluate", 128): Launch(64, 8, 2, 1),
+    ("back_weight", 128): Launch(64, 8, 3, 1),
+    ("back_second", 128): Launch(32, 8, 2, 1),
+    ("evaluate", 128): Launch(64, 8, 3, 1),
 }
 """Fixed by measurement, never tuned at run time. The key is the kernel and the width class of the hidden layers."""
 
@@ -69,15 +69,10 @@ class Sizes:
     k: int
     channels: tuple[int, int, int]
     num_raw: int
-    has_projected: bool
+    projected: bool
     radius_m: float
     eps: float
     dtype: torch.dtype
-
-    @property
-    def k_pad(self) -> int:
-        """Neighbours padded to a power of two."""
-        return triton.next_power_of_2(self.k)
 
     @property
     def num_rows(self) -> int:
@@ -89,114 +84,111 @@ class Sizes:
         """Width class that chooses the launches."""
         return 64 if max(self.channels[:2]) <= 64 else 128
 
-    def launch(self, kernel: str, device: torch.device) -> tuple[int, dict[str, Any]]:
-        """Number of tiles; keyword arguments of the launch, with the number of programs under `grid`."""
+    def launch(self, kernel: str, device: torch.device) -> tuple[int, int, dict[str, Any]]:
+        """Numbers of programs and tiles; the other keyword arguments of the launch."""
         choice = LAUNCHES[kernel, self.width]
-        centers = max(1, choice.rows // self.k_pad)
+        k_pad = triton.next_power_of_2(self.k)
+        centers = max(1, choice.rows // k_pad)
         tiles = triton.cdiv(self.num_centers, centers)
         sms = torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
-        meta = {"K": self.k, "K_PAD": self.k_pad, "CENTERS": centers}
+        even = k_pad == self.k and self.num_centers % centers == 0
+        meta = {"K": self.k, "K_PAD": k_pad, "CENTERS": centers, "EVEN": even}
         meta |= {"num_warps": choice.num_warps, "num_stages": choice.num_stages}
-        return tiles, {"grid": min(tiles, sms * choice.programs), "meta": meta}
+        return min(tiles, sms * choice.programs), tiles, meta
 
     @property
-    def direct_precision(self) -> str:
-        """The first layer's 16 direct inputs: tf32 keeps more of a coordinate than 16 bits would."""
-        return "ieee" if self.dtype == torch.float32 else "tf32"
-
     def first_layer(self) -> dict[str, Any]:
-        """Compile-time arguments of the kernels that recompute y1."""
-        return {"NUM_RAW": self.num_raw, "HAS_PROJECTED": self.has_projected, "XP": self.direct_precision}
+        """Compile-time arguments of the kernels that need y1."""
+        return {"C1": self.channels[0], "NUM_RAW": self.num_raw, "PROJECTED": self.projected}
 
 
-def _reduce(partial: Tensor, count: float | Tensor, all_reduce: AllReduce | None) -> tuple[Tensor, Tensor]:
-    """Sum over programs (this rank's), and the mean over the rows of all ranks."""
-    total = torch.empty_like(partial[0])
-    mean = torch.empty_like(total)
-    width = total.numel()
-    factor = 1.0 / count if all_reduce is None else 1.0
-    kernels.reduce_kernel[(triton.cdiv(width, 32),)](
-        partial, total, mean, len(partial), width, factor, BLOCK=32, CHUNK=128, MEAN=all_reduce is None, num_warps=4
-    )
-    if all_reduce is not None:
-        mean = (all_reduce(total) / count).float()
-    return total, mean
+class Saved(NamedTuple):
+    """What the backward needs of the forward; rows are those of (b m k)."""
+
+    num_rows: Tensor
+    """(1,): rows of all ranks."""
+    direct: Tensor
+    """(rows, 16): direct input of the first layer, see `_direct_input`."""
+    y1: Tensor | None
+    """(rows, c1) where projected features enter it."""
+    y2: Tensor
+    """(rows, c2)"""
+    top: Tensor
+    """(b m, c3): y3 of the winners."""
+    winner: Tensor
+    """(b m, c3): their slots."""
+    stats1: Tensor
+    """(2, c1): mean and biased variance."""
+    stats2: Tensor
+    stats3: Tensor
 
 
 def _statistics(
-    partial: Tensor, layer: ConvNorm, rows: int, momentum: float, all_reduce: AllReduce | None
-) -> tuple[Tensor, float | Tensor]:
-    """(mean, biased variance) of one layer over all ranks and their number of rows; updates the running statistics."""
+    partial: Tensor, num_rows: Tensor, layer: ConvNorm, momentum: float, all_reduce: AllReduce | None
+) -> Tensor:
+    """Mean and biased variance (2, c) of one layer over all ranks; updates the running statistics."""
+    if all_reduce is not None:
+        partial = all_reduce(partial.sum(0))[None]
     c = partial.shape[2]
     stats = partial.new_empty(2, c)
-    kernels.finalise_kernel[(c // 16,)](
-        partial, stats, layer.running_mean, layer.running_var, len(partial), momentum,
-        C=c, BLOCK=16, CHUNK=128, UPDATE=all_reduce is None, num_warps=4,
+    kernels.finalise_kernel[(c // 8,)](
+        partial, num_rows, stats, layer.running_mean, layer.running_var, len(partial), momentum,
+        C=c, BLOCK=8, CHUNK=512, num_warps=4,
     )  # fmt: skip
-    if all_reduce is None:
-        return stats, float(rows)
-    # float64: sums of squares cancel.
-    mean, var = stats.double()
-    sums = all_reduce(torch.cat([rows * mean, rows * (var + mean.square()), mean.new_full((1,), rows)]))
-    count = sums[-1]
-    mean = sums[:c] / count
-    var = sums[c:-1] / count - mean.square()
-    layer.running_mean.lerp_(mean.float(), momentum)
-    layer.running_var.lerp_((var * (count / (count - 1))).float(), momentum)
-    return torch.stack([mean, var]).float(), count
+    return stats
+
+
+def _gather(points: Points, w1: Tensor, sizes: Sizes) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Direct input, y1 (where projected features enter it), and the partial sums for its statistics."""
+    c1 = sizes.channels[0]
+    grid, tiles, meta = sizes.launch("first", w1.device)
+    direct = torch.empty(sizes.num_rows, 16, device=w1.device, dtype=sizes.dtype)
+    y1 = direct.new_empty(sizes.num_rows, c1) if sizes.projected else None
+    partial = torch.empty(grid, 2, c1, device=w1.device)
+    kernels.first_kernel[(grid,)](
+        *points, w1, direct, y1, partial, sizes.num_centers, sizes.m, sizes.n, tiles,
+        w1.stride(0), 1.0 / sizes.radius_m, **sizes.first_layer, **meta,
+    )  # fmt: skip
+    return direct, y1, partial
 
 
 def _forward(
     points: Points, layers: Sequence[ConvNorm], sizes: Sizes, momentum: float, all_reduce: AllReduce | None
-) -> tuple[Tensor, tuple[Tensor, ...], float | Tensor]:
-    """Training-mode forward: output (b m, c3), what the backward needs, and the number of rows of all ranks."""
+) -> tuple[Tensor, Saved]:
+    """Training mode: output (b m, c3) and what the backward needs."""
     l1, l2, l3 = layers
-    c1, c2, c3 = sizes.channels
-    device = points.xyz.device
-    empty = torch.empty
-    shape = (sizes.num_centers, sizes.m, sizes.n)
-    tail = (l1.weight.stride(0), 1.0 / sizes.radius_m)
+    _, c2, c3 = sizes.channels
+    direct, y1, partial = _gather(points, l1.weight, sizes)
+    device = direct.device
+    num_rows = partial.new_full((1,), sizes.num_rows)
+    if all_reduce is not None:
+        num_rows = all_reduce(num_rows)
+    stats1 = _statistics(partial, num_rows, l1, momentum, all_reduce)
 
-    tiles, start = sizes.launch("first", device)
-    partial = empty(start["grid"], 3, c1, device=device)
-    kernels.first_kernel[(start["grid"],)](
-        *points, l1.weight, partial, *shape, tiles, *tail, C1=c1, **sizes.first_layer(), **start["meta"]
-    )
-    stats1, count = _statistics(partial, l1, sizes.num_rows, momentum, all_reduce)
-
-    tiles, start = sizes.launch("second", device)
-    partial = empty(start["grid"], 3, c2, device=device)
-    y2 = empty(sizes.num_rows, c2, device=device, dtype=sizes.dtype)
-    kernels.second_kernel[(start["grid"],)](
-        *points, l1.weight, stats1, l1.gamma, l1.beta, l2.weight, y2, partial, *shape, tiles, *tail, sizes.eps,
-        C1=c1, C2=c2, DP="ieee", **sizes.first_layer(), **start["meta"],
+    grid, tiles, meta = sizes.launch("second", device)
+    partial = partial.new_empty(grid, 2, c2)
+    y2 = direct.new_empty(sizes.num_rows, c2)
+    kernels.second_kernel[(grid,)](
+        direct, y1, l1.weight, stats1, l1.gamma, l1.beta, l2.weight, y2, partial, sizes.num_centers, tiles,
+        l1.weight.stride(0), sizes.eps, C2=c2, **sizes.first_layer, **meta,
     )  # fmt: skip
-    stats2, _ = _statistics(partial, l2, sizes.num_rows, momentum, all_reduce)
+    stats2 = _statistics(partial, num_rows, l2, momentum, all_reduce)
 
-    tiles, start = sizes.launch("third", device)
-    partial = empty(start["grid"], 3, c3, device=device)
-    top = empty(sizes.num_centers, c3, device=device)
-    winner = empty(sizes.num_centers, c3, device=device, dtype=torch.uint8)
-    kernels.third_kernel[(start["grid"],)](
+    grid, tiles, meta = sizes.launch("third", device)
+    partial = partial.new_empty(grid, 2, c3)
+    top = partial.new_empty(sizes.num_centers, c3)
+    winner = torch.empty(sizes.num_centers, c3, device=device, dtype=torch.uint8)
+    kernels.third_kernel[(grid,)](
         y2, stats2, l2.gamma, l2.beta, l3.weight, l3.gamma, top, winner, partial, sizes.num_centers, tiles, sizes.eps,
-        C2=c2, C3=c3, DP="ieee", **start["meta"],
+        C2=c2, C3=c3, **meta,
     )  # fmt: skip
-    stats3, _ = _statistics(partial, l3, sizes.num_rows, momentum, all_reduce)
+    stats3 = _statistics(partial, num_rows, l3, momentum, all_reduce)
 
-    out = empty(sizes.num_centers, c3, device=device, dtype=sizes.dtype)
+    out = direct.new_empty(sizes.num_centers, c3)
     kernels.output_kernel[(triton.cdiv(sizes.num_centers, 32),)](
         top, stats3, l3.gamma, l3.beta, out, sizes.num_centers, sizes.eps, C=c3, ROWS=32
     )
-    return out, (stats1, stats2, stats3, y2, top, winner), count
-
-
-def _rows_by_point(index: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Rows of (b m k) ordered by their point in (b n), stably, and where each point's rows start."""
-    b = index.shape[0]
-    offset = torch.arange(b, device=index.device, dtype=torch.int32)[:, None, None] * n
-    point, order = torch.sort((index.int() + offset).flatten(), stable=True)
-    bounds = torch.arange(b * n + 1, device=index.device, dtype=torch.int32)
-    return order, torch.searchsorted(point, bounds, out_int32=True)
+    return out, Saved(num_rows, direct, y1, y2, top, winner, stats1, stats2, stats3)
 
 
 class GroupedMLP(torch.autograd.Function):
@@ -206,36 +198,29 @@ class GroupedMLP(torch.autograd.Function):
     @torch.amp.custom_fwd(device_type="cuda")  # type: ignore[untyped-decorator]
     def forward(
         ctx: Any, xyz: Tensor, centers: Tensor, projected: Tensor | None, index: Tensor, raw: Tensor | None,
-        sizes: Sizes, running: Sequence[tuple[Tensor, Tensor]], momentum: float, all_reduce: AllReduce | None,
-        *parameters: Tensor,
+        by_point: RowsByPoint | None, sizes: Sizes, running: Sequence[tuple[Tensor, Tensor]],
+        momentum: float, all_reduce: AllReduce | None, *parameters: Tensor,
     ) -> Tensor:  # fmt: skip
         """Output (b m, c3)."""
         layers = [
             ConvNorm(weight=w, gamma=g, beta=b, running_mean=mean, running_var=var)
             for (w, g, b), (mean, var) in zip(_triples(parameters), running, strict=True)
         ]
-        points = Points(xyz, centers, index, raw, projected)
-        out, saved, count = _forward(points, layers, sizes, momentum, all_reduce)
-        ctx.sizes, ctx.all_reduce = sizes, all_reduce
-        ctx.count = count if all_reduce is None else None
-        tensors = (count,) if isinstance(count, Tensor) else ()
-        ctx.save_for_backward(*points, *parameters, *saved, *tensors)
+        out, saved = _forward(Points(xyz, centers, index, raw, projected), layers, sizes, momentum, all_reduce)
+        ctx.sizes, ctx.all_reduce, ctx.by_point = sizes, all_reduce, by_point
+        ctx.save_for_backward(index, *parameters, *saved)
         return out
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Any, ...]:
         """Gradients of xyz, centers, the projected features and the parameters."""
-        saved = ctx.saved_tensors
-        points = Points(*saved[:5])
-        parameters = saved[5:14]
-        state = saved[14:20]
-        count = ctx.count if ctx.all_reduce is None else saved[20]
-        needs = ctx.needs_input_grad
-        d_points, d_parameters = _backward(
-            grad_out.contiguous(), points, parameters, state, ctx.sizes, count, ctx.all_reduce, needs[:3]
+        index, *parameters = ctx.saved_tensors[:10]
+        back = _Backward(
+            parameters=parameters, saved=Saved(*ctx.saved_tensors[10:]), sizes=ctx.sizes, all_reduce=ctx.all_reduce
         )
-        return (*d_points, None, None, None, None, None, None, *d_parameters)
+        d_points, d_parameters = back.run(grad_out.contiguous(), index, ctx.by_point, ctx.needs_input_grad[:3])
+        return (*d_points, *[None] * 7, *d_parameters)
 
 
 def _triples(parameters: Sequence[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -243,140 +228,126 @@ def _triples(parameters: Sequence[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]
     return [(w1, g1, b1), (w2, g2, b2), (w3, g3, b3)]
 
 
-def _backward(
-    grad_out: Tensor, points: Points, parameters: Sequence[Tensor], state: Sequence[Tensor], sizes: Sizes,
-    count: float | Tensor, all_reduce: AllReduce | None, needs: Sequence[bool],
-) -> tuple[tuple[Tensor | None, ...], tuple[Tensor, ...]]:  # fmt: skip
-    """Gradients of (xyz, centers, projected) and of the nine parameters."""
-    g, d_gamma3, d_beta3, means3 = _back_output(grad_out, parameters, state, sizes, count, all_reduce)
-    g2, d_w3, total2, means2 = _back_third(g, parameters, state, sizes, means3, count, all_reduce)
-    needs_points = needs[2] or needs[0]
-    g1, center_sums, d_w2, total1, means1, by_input = _back_second(
-        g2, points, parameters, state, sizes, means2, count, all_reduce, needs_points, needs[1]
-    )
-    del g2
-    stats1, w1, gamma1 = state[0], *parameters[:2]
-    scale = gamma1 * torch.rsqrt(stats1[1] + sizes.eps)
-    c1 = sizes.channels[0]
-    moments = by_input[: 2 * c1].view(2, c1, 16)
-    d_w1 = moments[0] - means1[0][:, None] * by_input[2 * c1] - means1[1][:, None] * moments[1]
-    d_w1 = (d_w1 * scale[:, None])[:, : w1.shape[1]]
-    d_xyz = d_centers = d_projected = None
-    if center_sums is not None:
-        summed = center_sums[:, 0] - sizes.k * means1[0] - center_sums[:, 1] * means1[1]
-        d_centers = (summed * scale) @ w1[:, :3] * (-1.0 / sizes.radius_m)
-    if g1 is not None:
-        d_projected = _back_points(g1, points, parameters, stats1, means1, sizes)
-        if needs[0]:
-            d_xyz = d_projected.float() @ w1[:, :3] * (1.0 / sizes.radius_m)
-    d_parameters = (d_w1, total1[1], total1[0], d_w2, total2[1], total2[0], d_w3, d_gamma3, d_beta3)
-    return (
-        d_xyz.view_as(points.xyz) if d_xyz is not None else None,
-        d_centers.view_as(points.centers) if d_centers is not None else None,
-        d_projected if needs[2] else None,
-    ), d_parameters
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Backward:
+    parameters: Sequence[Tensor]
+    saved: Saved
+    sizes: Sizes
+    all_reduce: AllReduce | None
 
+    def run(
+        self, grad_out: Tensor, index: Tensor, by_point: RowsByPoint | None, needs: Sequence[bool]
+    ) -> tuple[tuple[Tensor | None, ...], tuple[Tensor, ...]]:
+        """Gradients of (xyz, centers, projected) and of the nine parameters."""
+        sizes, stats1 = self.sizes, self.saved.stats1
+        w1, gamma1 = self.parameters[:2]
+        g, total3, means3 = self.output(grad_out)
+        g2, d_w3, total2, means2 = self.third(g, means3)
+        g1, center_sums, d_w2, total1, means1, moments = self.second(g2, means2, needs[2] or needs[0], needs[1])
+        del g2
+        scale = gamma1 * torch.rsqrt(stats1[1] + sizes.eps)
+        gx, hx, sx = moments.split([len(scale), len(scale), 1])
+        d_direct = (gx - means1[0][:, None] * sx - means1[1][:, None] * hx) * scale[:, None]
+        # The input's rounding and what it lost stand side by side; see `_direct_input`.
+        d_w1 = torch.cat([d_direct[:, :3] + d_direct[:, 3:6], d_direct[:, 9 : 9 + sizes.num_raw]], 1)
+        d_xyz = d_centers = d_projected = None
+        if center_sums is not None:
+            summed = center_sums[0] - sizes.k * means1[0] - center_sums[1] * means1[1]
+            d_centers = (summed * scale) @ w1[:, :3] * (-1.0 / sizes.radius_m)
+            d_centers = d_centers.view(-1, sizes.m, 3)
+        if g1 is not None:
+            d_projected = self.points(g1, means1, by_point or rows_by_point(index, sizes.n))
+            if needs[0]:
+                d_xyz = d_projected.float() @ w1[:, :3] * (1.0 / sizes.radius_m)
+        d_parameters = (d_w1, total1[1], total1[0], d_w2, total2[1], total2[0], d_w3, total3[1], total3[0])
+        return (d_xyz, d_centers, d_projected if needs[2] else None), d_parameters
 
-def _back_output(
-    grad_out: Tensor, parameters: Sequence[Tensor], state: Sequence[Tensor], sizes: Sizes,
-    count: float | Tensor, all_reduce: AllReduce | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Per centre: gradient of normalised y3 at the winner; gradients of gamma3 and beta3; the two batch means."""
-    _, _, (_, gamma, beta) = _triples(parameters)
-    stats, top = state[2], state[4]
-    c = sizes.channels[2]
-    tiles = triton.cdiv(sizes.num_centers, 32)
-    grid = min(tiles, 512)
-    g = torch.empty_like(top)
-    partial = top.new_empty(grid, 2, c)
-    kernels.back_output_kernel[(grid,)](
-        grad_out, top, stats, gamma, beta, g, partial, sizes.num_centers, tiles, sizes.eps, C=c, ROWS=32
-    )
-    total, means = _reduce(partial, count, all_reduce)
-    return g, total[1], total[0], means
+    def means(self, partial: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums over programs (this rank's), and the means over the rows of all ranks."""
+        total = partial.sum(0)
+        return total, (total if self.all_reduce is None else self.all_reduce(total)) / self.saved.num_rows
 
-
-def _back_third(
-    g: Tensor, parameters: Sequence[Tensor], state: Sequence[Tensor], sizes: Sizes, means: Tensor,
-    count: float | Tensor, all_reduce: AllReduce | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradient of normalised y2 per row, dW3, and the sums and means of that gradient."""
-    _, (_, gamma2, beta2), (w3, gamma3, _) = _triples(parameters)
-    _, stats2, stats3, y2, _, winner = state
-    _, c2, c3 = sizes.channels
-    g2 = torch.empty_like(y2)
-    apart = WEIGHT_APART[sizes.width]
-
-    def launch(name: str, block: int, weight: bool, gradient: bool) -> tuple[Tensor, Tensor]:
-        tiles, start = sizes.launch(name, y2.device)
-        partial_w = g.new_empty(start["grid"] if weight else 1, c3, c2)
-        partial = g.new_empty(start["grid"], 2, c2)
-        kernels.back_third_kernel[(start["grid"], c3 // block)](
-            y2, g, winner, w3, stats2, gamma2, beta2, stats3, gamma3, means, g2, partial_w, partial,
-            sizes.num_centers, tiles, sizes.eps, C2=c2, C3=c3, BLOCK=block, WEIGHT=weight, INPUT=gradient,
-            DP="ieee", **start["meta"],
+    def output(self, grad_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Per centre: gradient of normalised y3 at the winner; its sums and batch means."""
+        saved, c = self.saved, self.sizes.channels[2]
+        tiles = triton.cdiv(self.sizes.num_centers, 32)
+        grid = min(tiles, 512)
+        g = torch.empty_like(saved.top)
+        partial = g.new_empty(grid, 2, c)
+        kernels.back_output_kernel[(grid,)](
+            grad_out, saved.top, saved.stats3, *self.parameters[7:], g, partial, self.sizes.num_centers, tiles,
+            self.sizes.eps, C=c, ROWS=32,
         )  # fmt: skip
-        return partial_w, partial
+        return g, *self.means(partial)
 
-    partial_w, partial = launch("back_third", c3, not apart, True)
-    if apart:
-        partial_w, _ = launch("back_weight", min(c3, 128), True, False)
-    total, means2 = _reduce(partial, count, all_reduce)
-    return g2, partial_w.sum(0), total, means2
+    def third(self, g: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gradient of normalised y2 per row, dW3, and the sums and means of that gradient."""
+        saved, sizes = self.saved, self.sizes
+        _, (_, gamma2, beta2), (w3, gamma3, _) = _triples(self.parameters)
+        _, c2, c3 = sizes.channels
+        g2 = torch.empty_like(saved.y2)
+        apart = WEIGHT_APART[sizes.width]
 
+        def launch(name: str, block: int, weight: bool, gradient: bool) -> tuple[Tensor, Tensor]:
+            grid, tiles, meta = sizes.launch(name, g.device)
+            partial_w = g.new_empty(grid if weight else 1, c3, c2)
+            partial = g.new_empty(grid, 2, c2)
+            kernels.back_third_kernel[(grid, c3 // block)](
+                saved.y2, g, saved.winner, w3, saved.stats2, gamma2, beta2, saved.stats3, gamma3, means, g2,
+                partial_w, partial, sizes.num_centers, tiles, sizes.eps, C2=c2, C3=c3, BLOCK=block, WEIGHT=weight,
+                INPUT=gradient, **meta,
+            )  # fmt: skip
+            return partial_w, partial
 
-def _back_second(
-    g2: Tensor, points: Points, parameters: Sequence[Tensor], state: Sequence[Tensor], sizes: Sizes, means: Tensor,
-    count: float | Tensor, all_reduce: AllReduce | None, per_row: bool, per_center: bool,
-) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Gradient of normalised y1 per row and its sums per centre (where asked), dW2, sums, means, sums by input."""
-    (w1, gamma1, beta1), (w2, gamma2, _), _ = _triples(parameters)
-    stats1, stats2, _, y2, _, _ = state
-    c1, c2, _ = sizes.channels
-    tiles, start = sizes.launch("back_second", y2.device)
-    grid = start["grid"]
-    partial_w = means.new_empty(grid, c2, c1)
-    partial = means.new_empty(grid, 2, c1)
-    partial_x = means.new_empty(grid, 2 * c1 + 1, 16)
-    g1 = y2.new_empty(sizes.num_rows, c1) if per_row else None
-    center_sums = means.new_empty(sizes.num_centers, 2, c1) if per_center else None
-    kernels.back_second_kernel[(grid,)](
-        *points, w1, stats1, gamma1, beta1, y2, g2, w2, stats2, gamma2, means, g1, center_sums, partial_w, partial,
-        partial_x, sizes.num_centers, sizes.m, sizes.n, tiles, w1.stride(0), 1.0 / sizes.radius_m, sizes.eps,
-        C1=c1, C2=c2, STORE=per_row, CENTER_SUMS=per_center, DP="ieee", **sizes.first_layer(), **start["meta"],
-    )  # fmt: skip
-    total, means1 = _reduce(partial, count, all_reduce)
-    return g1, center_sums, partial_w.sum(0), total, means1, partial_x.sum(0)
+        partial_w, partial = launch("back_third", c3, not apart, True)
+        if apart:
+            partial_w, _ = launch("back_weight", min(c3, 128), True, False)
+        return g2, partial_w.sum(0), *self.means(partial)
 
+    def second(
+        self, g2: Tensor, means: Tensor, per_row: bool, per_center: bool
+    ) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor, Tensor]:
+        """Gradient of normalised y1 per row and its sums per centre (where asked), dW2, sums, means, sums by input."""
+        saved, sizes = self.saved, self.sizes
+        (w1, gamma1, beta1), (w2, gamma2, _), _ = _triples(self.parameters)
+        c1, c2, _ = sizes.channels
+        grid, tiles, meta = sizes.launch("back_second", g2.device)
+        partial_w = means.new_empty(grid, c2, c1)
+        partial = means.new_empty(grid, 2, c1)
+        moments = means.new_empty(grid, 2 * c1 + 1, 16)
+        g1 = g2.new_empty(sizes.num_rows, c1) if per_row else None
+        center_sums = means.new_empty(2, sizes.num_centers, c1) if per_center else None
+        kernels.back_second_kernel[(grid,)](
+            saved.direct, saved.y1, w1, saved.stats1, gamma1, beta1, saved.y2, g2, w2, saved.stats2, gamma2, means,
+            g1, center_sums, partial_w, partial, moments, sizes.num_centers, tiles, w1.stride(0), sizes.eps,
+            C2=c2, STORE=per_row, CENTER_SUMS=per_center, **sizes.first_layer, **meta,
+        )  # fmt: skip
+        return g1, center_sums, partial_w.sum(0), *self.means(partial), moments.sum(0)
 
-def _back_points(
-    g1: Tensor, points: Points, parameters: Sequence[Tensor], stats: Tensor, means: Tensor, sizes: Sizes
-) -> Tensor:
-    """Gradient of the projected features (b n, c1)."""
-    w1, gamma1 = parameters[:2]
-    assert points.projected is not None
-    order, starts = _rows_by_point(points.neighbours, sizes.n)
-    out = torch.empty_like(points.projected)
-    kernels.back_points_kernel[(out.shape[0] * out.shape[1],)](
-        g1, order, starts, points.projected, points.xyz, points.centers, w1, stats, gamma1, means, out,
-        w1.stride(0), 1.0 / sizes.radius_m, sizes.eps, C1=sizes.channels[0], K=sizes.k, ROWS=8, num_warps=1,
-    )  # fmt: skip
-    return out
+    def points(self, g1: Tensor, means: Tensor, by_point: RowsByPoint) -> Tensor:
+        """Gradient of the projected features (b, n, c1)."""
+        order, starts = by_point
+        c1 = self.sizes.channels[0]
+        out = g1.new_empty(len(starts) - 1, c1)
+        kernels.back_points_kernel[(len(out),)](
+            g1, self.saved.y1, order, starts, self.saved.stats1, self.parameters[1], means, out, self.sizes.eps,
+            C1=c1, ROWS=8, num_warps=1,
+        )  # fmt: skip
+        return out.view(-1, self.sizes.n, c1)
 
 
 def _evaluate(points: Points, layers: Sequence[ConvNorm], sizes: Sizes) -> Tensor:
-    """One pass with the running statistics."""
-    c1, c2, c3 = sizes.channels
-    device = points.xyz.device
-    tiles, start = sizes.launch("evaluate", device)
-    out = torch.empty(sizes.num_centers, c3, device=device, dtype=sizes.dtype)
+    """With the running statistics: gather, then one pass."""
+    _, c2, c3 = sizes.channels
     l1, l2, l3 = layers
+    direct, y1, _ = _gather(points, l1.weight, sizes)
+    grid, tiles, meta = sizes.launch("evaluate", direct.device)
+    out = direct.new_empty(sizes.num_centers, c3)
     s1, s2, s3 = (torch.stack([layer.running_mean, layer.running_var]) for layer in layers)
-    kernels.evaluate_kernel[(start["grid"],)](
-        *points, l1.weight, s1, l1.gamma, l1.beta, l2.weight, s2, l2.gamma, l2.beta,
-        l3.weight, s3, l3.gamma, l3.beta, out, sizes.num_centers, sizes.m, sizes.n, tiles,
-        l1.weight.stride(0), 1.0 / sizes.radius_m, sizes.eps,
-        C1=c1, C2=c2, C3=c3, DP="ieee", **sizes.first_layer(), **start["meta"],
+    kernels.evaluate_kernel[(grid,)](
+        direct, y1, l1.weight, s1, l1.gamma, l1.beta, l2.weight, s2, l2.gamma, l2.beta,
+        l3.weight, s3, l3.gamma, l3.beta, out, sizes.num_centers, tiles, l1.weight.stride(0), sizes.eps,
+        C2=c2, C3=c3, **sizes.first_layer, **meta,
     )  # fmt: skip
     return out
 
@@ -396,6 +367,7 @@ def unsupported(index: Tensor, layers: Sequence[ConvNorm]) -> str | None:
 def grouped_mlp(
     xyz: Tensor, centers: Tensor, index: Tensor, features: Tensor | None, layers: Sequence[ConvNorm], *,
     radius_m: float, training: bool, momentum: float, eps: float, all_reduce: AllReduce | None, dtype: torch.dtype,
+    by_point: RowsByPoint | None = None,
 ) -> Tensor:  # fmt: skip
     """As `askscan.ops.grouped_mlp`, with activations stored as `dtype`. Evaluation has no gradient."""
     b, m, k = index.shape
@@ -410,7 +382,7 @@ def grouped_mlp(
             projected = F.linear(features.to(dtype), first.weight[:, 3:].to(dtype))
     sizes = Sizes(
         num_centers=b * m, m=m, n=xyz.shape[1], k=k, channels=tuple(layer.weight.shape[0] for layer in layers),  # type: ignore[arg-type]
-        num_raw=0 if raw is None else raw.shape[2], has_projected=projected is not None,
+        num_raw=0 if raw is None else raw.shape[2], projected=projected is not None,
         radius_m=radius_m, eps=eps, dtype=dtype,
     )  # fmt: skip
     xyz, centers, index = xyz.float().contiguous(), centers.float().contiguous(), index.contiguous()
@@ -418,7 +390,9 @@ def grouped_mlp(
         running = [(layer.running_mean, layer.running_var) for layer in layers]
         weights = [direct, layers[1].weight, layers[2].weight]
         parameters = [t for w, layer in zip(weights, layers, strict=True) for t in (w, layer.gamma, layer.beta)]
-        out = GroupedMLP.apply(xyz, centers, projected, index, raw, sizes, running, momentum, all_reduce, *parameters)
+        out = GroupedMLP.apply(
+            xyz, centers, projected, index, raw, by_point, sizes, running, momentum, all_reduce, *parameters
+        )
     else:
         with torch.no_grad():
             out = _evaluate(Points(xyz, centers, index, raw, projected), layers, sizes)

@@ -17,6 +17,17 @@ from torch import Tensor
 AllReduce = Callable[[Tensor], Tensor]
 """Sums a tensor over all ranks and returns the sum; its argument must not be changed."""
 
+RowsByPoint = tuple[Tensor, Tensor]
+"""What `rows_by_point` answers."""
+
+
+def rows_by_point(index: Int[Tensor, "b m k"], n: int) -> RowsByPoint:
+    """Rows of (b m k) ordered by their point in (b n), stably, and where each point's rows start (b n + 1)."""
+    offset = torch.arange(len(index), device=index.device, dtype=torch.int32)[:, None, None] * n
+    point, order = torch.sort((index.int() + offset).flatten(), stable=True)
+    bounds = torch.arange(len(index) * n + 1, device=index.device, dtype=torch.int32)
+    return order, torch.searchsorted(point, bounds, out_int32=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvNorm:
