@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from askscan.cli.arguments import Data, Processes
 from askscan.cli.console import console, progress, say, table, worker_count
 from askscan.errors import DataError
-from askscan.records import Mesh
+
+if TYPE_CHECKING:
+    from askscan.records import Mesh
 
 OutPosition = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT", help="Folder of the new collection.")]
 
