@@ -30,8 +30,8 @@ MARKS = """. .. ... .... , ; : ! ? !! ?? ?! !? ( ) [ ] { } < > - -- --- ---- / /
 + = ' '' ` `` " "" ''' () [] -) (- /. ., .) ). ,. ." !" ?' '. & &amp; &lt; &quot; :) :-) ;) :( :D :P ^_^ -_- <3 =)
 xD"""
 STRANGE = """http://a.b/c?d=e https://foo.com www.foo.com foo.com/bar foo.org a@b.com me@x.y #tag @name file.txt
-a-b.pdf img_01.jpg chair.obj <br> <br/> <b>bold</b> </p> café naïve señor Über 東京 椅子 стул καρέκλα 😀 🪑 ½ ¼ 2½ ⅓ €5 £5
-5¢ ¥5 © ™ 5°C … — – “a” ‘b’ «c» ’s a—b a–b a…b x² m² ×2 5×5
+a-b.pdf img_01.jpg chair.obj <br> <br/> <b>bold</b> </p> café naïve señor Über 東京 椅子 стул καρέκλα 😀
+🪑 ½ ¼ 2½ ⅓ €5 £5 5¢ ¥5 © ™ 5°C … — – “a” ‘b’ «c» ’s a—b a–b a…b x² m² ×2 5×5
 • · ‐ é à ° ı ß ﬁ a_b a_b_c snake_case_1 AT&T R&D at&t a&b
 q&a and/or he/she a/b/c a/b/c/d on/off/standby n/a N/A w/ w/o c/o s/he a+b c++ c# .net node.js e-mail anti- -pro pro-
 -ing (s) chair(s) [the] {x} (a)b a(b) 'quoted' "quoted" ''q'' ``q'' "a" 'a "b a" b' yahoo! yes!no a!b a?b a.b a.bc
