@@ -27,7 +27,8 @@ def floor_lamp(rng: np.random.Generator, look: Look) -> Piece:
 def _lamp_of(rng: np.random.Generator, look: Look, high: float, across: float) -> Piece:
     main = (look.color, look.material)
     shade_high = across * span(rng, 0.6, 0.8)
-    stand = STEEL if rng.random() < 0.5 else DARK
+    # A tall stand has more surface than the shade: it shares the colour that the lamp is named by.
+    stand = main if high > 1.0 else STEEL if rng.random() < 0.5 else DARK
     body = (rod if look.shape == "round" else box)(
         "shade", (0, 0, high - shade_high / 2), (across, across, shade_high), main, taper=span(rng, 0.6, 0.85)
     )

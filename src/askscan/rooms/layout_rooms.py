@@ -61,9 +61,9 @@ def _lounge(p: Planner) -> None:
 
 
 def _kitchen(p: Planner) -> None:
-    groups.doors(p)
     wall = p.number(0, 3)
     groups.kitchen_row(p, wall, with_stove=True)
+    groups.doors(p)
     if p.chance(0.45):
         groups.kitchen_row(p, (wall + p.number(1, 3)) % 4, with_stove=False)
     if not any(q.piece.kind == "refrigerator" for q in p.placed):
