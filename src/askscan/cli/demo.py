@@ -202,11 +202,13 @@ def _report(places: _Places) -> None:
 
 def _conclude(places: _Places) -> None:
     """The one table: what looking at the room, and pre-training, are worth."""
+    from askscan.evaluate.baselines import most_frequent_answers
     from askscan.evaluate.evaluate import EvaluationFiles
     from askscan.evaluate.maps import map_path, read_map
     from askscan.evaluate.score import Scores
 
-    rows = []
+    frequent = most_frequent_answers(_folder(places), SPLIT).figures
+    rows: list[list[object]] = [["most frequent answer", *(frequent.get(figure, "–") for figure in _FIGURES)]]
     for name in _ANSWERING:
         path = EvaluationFiles.of(places.run(name), SPLIT).scores
         if path.is_file():

@@ -15,6 +15,7 @@ from askscan.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from askscan.data.folder import DataFolder
     from askscan.evaluate.score import Scores
 
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
@@ -34,6 +35,7 @@ def evaluate(
     out: OutOrRun = None,
     task: Task = "scanqa",
     shuffle_scenes: bool = False,
+    baselines: bool = False,
     teacher: TeacherPlace = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -44,6 +46,7 @@ def evaluate(
 
     Args:
         shuffle_scenes: A control: show each question another room's scan.
+        baselines: Also score the most frequent answers, a random proposal and the best one (in `baselines/`).
     """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.evaluate import evaluate as evaluate_run
@@ -66,6 +69,8 @@ def evaluate(
         if not isinstance(loaded.module, QuestionOnly) and not shuffle_scenes:
             map_scenes(loaded, folder, split, out=place, progress=update)
     _show_scores(scores, as_json)
+    if baselines and not shuffle_scenes:
+        _baselines({str(run): scores}, folder, split, place, task)
 
 
 def predict(
@@ -147,6 +152,20 @@ def report(
         raise DataError(f"{data}: no such folder; give the collection that the runs were evaluated on.")
     write_report(runs, out, data=data, split=split)
     say(f"{out}: written; open it in a browser.")
+
+
+def _baselines(systems: dict[str, Scores], folder: DataFolder, split: str, place: Path, task: Task) -> None:
+    """Score the baselines beside a run, in folders that `report` takes, and print one table."""
+    from askscan.evaluate.baselines import most_frequent_answers, proposal_baselines, score_rows
+    from askscan.evaluate.evaluate import EvaluationFiles
+
+    found = {"most frequent answer": most_frequent_answers(folder, split, task=task)}
+    if task == "scanqa":
+        found |= proposal_baselines(EvaluationFiles.of(place, split).details, folder, split)
+    for name, scores in found.items():
+        scores.save(EvaluationFiles.of(place / "baselines" / name.replace(" ", "-"), split).scores)
+    header, *rows = score_rows(systems | found, ("EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5"))
+    table("beside baselines, % [95 % interval]", header, rows)
 
 
 def _place(run: str, out: Path | None) -> Path:

@@ -66,7 +66,7 @@ def reliability(title: str, bins: Sequence[Bin], bar_color: str) -> str:
     """Share right over mean confidence of each bin, against the diagonal; the area of a dot is its share."""
     axes = _Axes((0.0, 1.0), (0.0, 1.0))
     total = max(sum(b.count for b in bins), 1)
-    ends = f'x1="{axes.x(0):.1f}" y1="{axes.y(0):.1f}" x2="{axes.x(1):.1f}" y2="{axes.y(1):.1f}"'
+    ends = f'x1="{axes.x(0.0):.1f}" y1="{axes.y(0.0):.1f}" x2="{axes.x(1.0):.1f}" y2="{axes.y(1.0):.1f}"'
     line = " ".join(f"{axes.x(b.confidence):.1f},{axes.y(b.accuracy):.1f}" for b in bins)
     dots = "".join(
         f'<circle cx="{axes.x(b.confidence):.1f}" cy="{axes.y(b.accuracy):.1f}" '
@@ -87,7 +87,7 @@ def scene_map(
     size, margin = _WIDTH, 14
     pixels = margin + (xy * (1, -1) + 1) / 2 * (size - 2 * margin)
     marks = "".join(
-        _mark(_MARKS[order.index(t) // len(PALETTE) % len(_MARKS)], x, y, color(order.index(t)), f"{name}: {t}", 5)
+        _mark(_MARKS[order.index(t) // len(PALETTE) % len(_MARKS)], x, y, color(order.index(t)), f"{name}: {t}", 5.0)
         for (x, y), name, t in zip(pixels.tolist(), names, types, strict=True)
     )
     return _figure(title, f'<rect width="{size}" height="{size}" class="ground"/>{marks}', height=size)
@@ -97,7 +97,7 @@ def type_legend(order: Sequence[str]) -> str:
     """Names of types with the marks that `scene_map` draws."""
     items = []
     for i, name in enumerate(order):
-        mark = _mark(_MARKS[i // len(PALETTE) % len(_MARKS)], 7, 7, color(i), radius=5)
+        mark = _mark(_MARKS[i // len(PALETTE) % len(_MARKS)], 7.0, 7.0, color(i), radius=5.0)
         items.append(
             f'<span><svg width="14" height="14" viewBox="0 0 14 14">{mark}</svg>{escape(name or "unknown")}</span>'
         )
@@ -172,7 +172,7 @@ class _Axes:
 def _ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round values in a range.
 
-    >>> _ticks(0, 100), _ticks(0.2, 0.9)
+    >>> _ticks(0.0, 100.0), _ticks(0.2, 0.9)
     ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [0.2, 0.4, 0.6, 0.8])
     """
     span = max(high - low, 1e-12)
@@ -204,7 +204,7 @@ def _bar(bar: Bar) -> str:
     )
 
 
-def _mark(kind: str, x: float, y: float, fill: str, title: str = "", radius: float = 3) -> str:
+def _mark(kind: str, x: float, y: float, fill: str, title: str = "", radius: float = 3.0) -> str:
     hover = f"<title>{escape(title)}</title>" if title else ""
     look = f'fill="{fill}" fill-opacity="0.85"'
     if kind == "circle":

@@ -121,6 +121,8 @@ def _config(path: Path) -> dict[str, str]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: is no configuration of a run.")
     flat: dict[str, str] = {}
     _flatten(found, "", flat)
     return flat
