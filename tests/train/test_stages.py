@@ -17,7 +17,7 @@ from askscan.errors import ConfigError, DataError, WeightsError
 from askscan.models.scan_qa import ScanQA, ScanQAConfig
 from askscan.plain import from_plain
 from askscan.train import loop
-from askscan.train.answer import AnswerTask, train_answers
+from askscan.train.answer import AnswerTask, AskedBatch, train_answers
 from askscan.train.checkpoint import RunFolder, load_weights
 from askscan.train.devices import Devices
 from askscan.train.pretrain import pretrain
@@ -99,8 +99,10 @@ def test_a_loss_that_is_not_finite_stops_with_its_name(
     honest = AnswerTask.losses
     calls = []
 
-    def losses(self: AnswerTask, inputs: loop.StepInputs) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
-        total, terms = honest(self, inputs)
+    def losses(
+        self: AnswerTask, batch: AskedBatch, autocast: loop.Autocast
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        total, terms = honest(self, batch, autocast)
         calls.append(total)
         if len(calls) < 5:
             return total, terms

@@ -32,11 +32,15 @@ class SceneEncoderConfig:
     dropout: float = 0.1
     """Dropout inside the transformer layers."""
     positions: bool = False
-    """Add an embedding of each proposal's (centre, size), relative to the scene, to its token."""
+    """Add an embedding of each proposal's (centre, size) to its token."""
+    origin: Literal["scene", "input"] = "scene"
+    """What positions count from, in x and y: the middle of the scene, or the origin of the input (an agent's place)."""
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ConfigError(f"the width {self.width} is not a multiple of the {self.num_heads} attention heads")
+        if self.origin == "input" and not self.positions:
+            raise ConfigError("origin `input` means nothing without positions")
         if self.num_layers < 1 or not 0 <= self.dropout < 1:
             raise ConfigError(
                 f"num_layers must be at least 1 and dropout in [0, 1), got {self.num_layers}, {self.dropout}"
@@ -99,6 +103,7 @@ class SceneEncoder(nn.Module):
     def __init__(self, config: SceneEncoderConfig, *, in_channels: int) -> None:
         super().__init__()
         width = config.width
+        self.origin = config.origin
         self.proposal_embedding = nn.Linear(in_channels, width)
         self.position_embedding = (
             nn.Sequential(nn.Linear(6, width), nn.GELU(), nn.Linear(width, width)) if config.positions else None
@@ -122,6 +127,8 @@ class SceneEncoder(nn.Module):
             boxes = decode_boxes(detector)
             # A description of where the boxes are, no second way of training them.
             origin = scene_frame(points[..., :3].float())
+            if self.origin == "input":
+                origin = torch.cat([torch.zeros_like(origin[:, :2]), origin[:, 2:]], -1)
             where = torch.cat([boxes.center - origin[:, None], boxes.size], -1).detach()
             tokens = tokens + self.position_embedding(where)
         tokens = torch.cat([self.cls_token.to(tokens.dtype).expand(len(tokens), 1, -1), tokens], 1)
@@ -149,7 +156,11 @@ class SceneModel(nn.Module):
         self.detector = Detector(config.detector)
         self.encoder = SceneEncoder(config.encoder, in_channels=config.detector.proposal_channels[-1])
 
+    def indices(self, points: Float[Tensor, "b n c"]) -> BackboneIndices:
+        """Neighbourhoods of a batch of scenes, to be computed ahead: they depend on no weight."""
+        return self.detector.backbone.indices(points[..., :3].float().contiguous())
+
     def forward(self, points: Float[Tensor, "b n c"], indices: BackboneIndices | None = None) -> SceneTokens:
-        """Encodes a batch of scenes; `indices`: `detector.backbone.indices(xyz)` where computed ahead."""
+        """Encodes a batch of scenes; `indices`: of these points, where computed ahead."""
         detector = self.detector(points, indices)
         return SceneTokens(detector=detector, tokens=self.encoder(detector, points))

@@ -16,8 +16,9 @@ from askscan.data.questions import EpochSampler, QuestionBank, asked_text
 from askscan.errors import ConfigError, DataError
 from askscan.losses.answering import AnswerTerms, answer_loss, text_answer_loss
 from askscan.losses.detection import DetectionTerms, detection_loss
+from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.scan_qa import QuestionOnly, ScanQA
-from askscan.records import Question
+from askscan.records import Question, QuestionTargets, SceneBatch, TextTokens
 from askscan.train.checkpoint import RunFolder, write_json
 from askscan.train.config import AnswerConfig
 from askscan.train.devices import Devices, launch
@@ -47,6 +48,17 @@ class AskedScenes:
     questions: QuestionBank
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedBatch:
+    """A step of question answering before any weight has a part in it."""
+
+    scene: SceneBatch | None
+    """None, like `indices`, for the baseline that never sees the scan."""
+    indices: BackboneIndices | None
+    tokens: TextTokens
+    targets: QuestionTargets
+
+
 class AnswerTask:
     """All losses of question answering; exact match among the answerable validation questions."""
 
@@ -69,29 +81,41 @@ class AnswerTask:
             self.score_names = ("EM@1 answerable", "EM@10 answerable")
             self.best_scores = ("EM@10 answerable", "EM@1 answerable")
 
-    def losses(self, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Detection and answer losses of a batch."""
-        bank, questions, weights = self.train.bank, self.train.questions, self.config.weights
-        tokens = questions.tokens(inputs.text)
-        if isinstance(self.module, QuestionOnly):
-            with inputs.autocast():
-                guess = self.module(tokens)
-            boxes = bank.boxes_of(inputs.scene)
-            answers = text_answer_loss(guess, questions.targets(inputs.text, inputs.mask, boxes))
-            return weights.total(None, answers), _named(answers)
-        sample = bank.sample(
-            inputs.scene,
-            self.config.inputs,
-            inputs.generator,
-            augment=self.config.augment,
-            must_keep=questions.referred(inputs.text, inputs.mask, bank.num_slots),
-            may_flip=questions.may_flip(inputs.text, inputs.mask),
-            share=inputs.share,
+    def batch(self, inputs: StepInputs) -> AskedBatch:
+        """Questions with their targets, and points with theirs unless only the questions are looked at."""
+        bank, questions = self.train.bank, self.train.questions
+        scene, indices, boxes = None, None, bank.boxes_of(inputs.scene)
+        if isinstance(self.module, ScanQA):
+            scene = bank.sample(
+                inputs.scene,
+                self.config.inputs,
+                inputs.generator,
+                augment=self.config.augment,
+                must_keep=questions.referred(inputs.text, inputs.mask, bank.num_slots),
+                may_flip=questions.may_flip(inputs.text, inputs.mask),
+                share=inputs.share,
+            ).batch
+            indices, boxes = self.module.scene.indices(scene.points), scene.boxes
+        return AskedBatch(
+            scene=scene,
+            indices=indices,
+            tokens=questions.tokens(inputs.text),
+            targets=questions.targets(inputs.text, inputs.mask, boxes),
         )
-        with inputs.autocast():
-            output = self.module(sample.batch.points, tokens)
-        detection = detection_loss(output.detector, sample.batch.boxes, sample.batch.votes)
-        answers = answer_loss(output, questions.targets(inputs.text, inputs.mask, sample.batch.boxes))
+
+    def losses(self, batch: AskedBatch, autocast: Autocast) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Detection and answer losses of a batch."""
+        weights = self.config.weights
+        if isinstance(self.module, QuestionOnly):
+            with autocast():
+                guess = self.module(batch.tokens)
+            answers = text_answer_loss(guess, batch.targets)
+            return weights.total(None, answers), _named(answers)
+        assert batch.scene is not None
+        with autocast():
+            output = self.module(batch.scene.points, batch.tokens, batch.indices)
+        detection = detection_loss(output.detector, batch.scene.boxes, batch.scene.votes)
+        answers = answer_loss(output, batch.targets)
         return weights.total(detection, answers), {**_named(detection), **_named(answers)}
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:

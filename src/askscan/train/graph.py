@@ -1,25 +1,69 @@
-"""A training step as one CUDA graph: a single launch in place of a thousand."""
+"""A training step as one CUDA graph: a single launch in place of a thousand.
+
+While a step trains, a second stream makes the batch of the next one: sampling and neighbourhoods depend on no weight,
+and most of their time is latency (farthest points alone 2 ms) that leaves the device nearly idle.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 _EAGER_STEPS = 3
 """Steps run one kernel at a time before recording: libraries set themselves up, memory is laid out."""
 
+Batch = TypeVar("Batch")
 
-class GraphedStep:
-    """Runs a step function that reads and writes static tensors only, from a recording once it has warmed up.
+
+def tensors_of(record: object) -> list[Tensor]:
+    """The tensors of a record: fields of dataclasses and entries of tuples, in order, at any depth."""
+    if isinstance(record, Tensor):
+        return [record]
+    return [tensor for part in _parts(record) for tensor in tensors_of(part)]
+
+
+def copied(record: Any) -> Any:
+    """The record with a copy of every tensor that `tensors_of` finds."""
+    if isinstance(record, Tensor):
+        return record.clone()
+    if isinstance(record, tuple):
+        return tuple(map(copied, record))
+    if is_dataclass(record) and not isinstance(record, type):
+        return type(record)(**{field.name: copied(getattr(record, field.name)) for field in fields(record)})
+    return record
+
+
+def _parts(record: object) -> Sequence[object]:
+    if isinstance(record, tuple):
+        return record
+    return [getattr(record, field.name) for field in fields(record)] if is_dataclass(record) else []
+
+
+class GraphedStep(Generic[Batch]):
+    """Runs steps that read and write static tensors only, from a recording once they have warmed up.
 
     The warm-up runs are real steps. `reset` forgets the recording: call it when a number that was baked in changes.
+
+    Args:
+        make_batch: The next batch, from static inputs and `generators`; its shapes never change.
+        train: One step on a batch.
+        generators: Random generators of `make_batch`, apart from the default one, which is the training's alone.
     """
 
-    def __init__(self, step: Callable[[], None], generators: Sequence[torch.Generator]) -> None:
-        self._step = step
+    def __init__(
+        self,
+        make_batch: Callable[[], Batch],
+        train: Callable[[Batch], None],
+        generators: Sequence[torch.Generator],
+    ) -> None:
+        self._make_batch, self._train = make_batch, train
         self._generators = tuple(generators)
-        self._stream = torch.cuda.Stream()
+        self._stream, self._side = torch.cuda.Stream(), torch.cuda.Stream()
+        self._batch: Batch | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -27,8 +71,12 @@ class GraphedStep:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._eager_left = _EAGER_STEPS
 
+    def start(self) -> None:
+        """Make the batch of the first step."""
+        self._batch = copied(self._make_batch())  # a batch may hold the static inputs themselves
+
     def __call__(self) -> None:
-        """Run one step."""
+        """Train on the batch that is there and put the next one, made from the inputs as they stand, in its place."""
         if self._graph is None and self._eager_left > 0:
             self._eager_left -= 1
             self._stream.wait_stream(torch.cuda.current_stream())
@@ -39,6 +87,17 @@ class GraphedStep:
         if self._graph is None:
             self._graph = self._record()
         self._graph.replay()
+
+    def _step(self) -> None:
+        assert self._batch is not None, "start() comes first"
+        main = torch.cuda.current_stream()
+        self._side.wait_stream(main)
+        with torch.cuda.stream(self._side):
+            following = self._make_batch()
+        self._train(self._batch)
+        main.wait_stream(self._side)
+        for there, new in zip(tensors_of(self._batch), tensors_of(following), strict=True):
+            there.copy_(new)
 
     def _record(self) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()

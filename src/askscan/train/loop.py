@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -38,7 +38,7 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepInputs:
-    """What a step works on: static tensors on the device."""
+    """What a batch is made from: static tensors on the device."""
 
     scene: Int[Tensor, "b"]
     text: Int[Tensor, "b q"]
@@ -47,8 +47,6 @@ class StepInputs:
     """Randomness of sampling and augmentation; the same on all processes."""
     share: tuple[int, int]
     """(rank, number of processes)."""
-    autocast: Autocast
-    """Context in which the network runs."""
 
 
 @runtime_checkable
@@ -75,8 +73,14 @@ class Task(Protocol):
     def best_scores(self) -> Sequence[str]:
         """The score whose best model is kept (larger is better), then those that settle ties; none: the last model."""
 
-    def losses(self, inputs: StepInputs) -> tuple[Float[Tensor, ""], Mapping[str, Tensor]]:
-        """The total to descend, and its named terms, of the batch over all processes. Without host synchronisation."""
+    def batch(self, inputs: StepInputs) -> Any:
+        """A record of all that a step needs and that no weight has a part in. Without host synchronisation."""
+
+    def losses(self, batch: Any, autocast: Autocast) -> tuple[Float[Tensor, ""], Mapping[str, Tensor]]:
+        """The total to descend, and its named terms, of the batch over all processes. Without host synchronisation.
+
+        `autocast`: context in which the network runs.
+        """
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Validation scores over all processes."""
@@ -141,7 +145,6 @@ class Trainer:
             mask=torch.zeros(shape, dtype=torch.bool, device=self.device),
             generator=torch.Generator(self.device),
             share=self.share,
-            autocast=fabric.autocast,
         )
         self.sums = torch.zeros(len(self.value_names) + 1, device=self.device)
         """Sums of the values over the steps since the last row, and how many steps those were."""
@@ -150,9 +153,14 @@ class Trainer:
         self.optimizer.found_inf = self.bad  # type: ignore[attr-defined]  # where fused optimizers look for it
         self.bad_values = torch.zeros(len(self.value_names), device=self.device)
         graphed = devices.cuda_graph and self.device.type == "cuda" and fabric.world_size == 1
-        self.graph = GraphedStep(self._step, [self.inputs.generator]) if graphed else None
+        self.graph = (
+            GraphedStep(lambda: task.batch(self.inputs), self._step, [self.inputs.generator]) if graphed else None
+        )
         self.progress = Progress(step=0, metrics_size=0)
         self._plan: tuple[int, Steps] | None = None
+        self._momentum: float | None = None
+        self._staged: int | None = None
+        """Step whose batch the graph holds."""
 
     def run(self, *, resume: bool) -> RunResult:
         """Train to the end.
@@ -166,25 +174,39 @@ class Trainer:
             self._restore()
         elif self.fabric.is_global_zero:
             self.metrics.start(None)
-        first, momentum = self.progress.step, -1.0
+        first = self.progress.step
         self.started = (time.monotonic(), first)
         self._note(f"training from step {first} of {self.num_steps} on {self.fabric.world_size} x {self.device.type}")
         for step in range(first, self.num_steps):
-            epoch = step // self.steps_per_epoch
-            if self.loop.momentum(epoch) != momentum:
-                momentum = self.loop.momentum(epoch)
-                set_momentum(self.module, momentum)
-                if self.graph is not None:
-                    self.graph.reset()  # the momentum is baked into the recording
-            self._prepare(step, epoch)
-            self._step() if self.graph is None else self.graph()
+            self.advance(step)
             self._after(step + 1)
         return run_result(self.folder, self.progress, resumed_at=first)
 
     # --- a step
 
-    def _prepare(self, step: int, epoch: int) -> None:
-        """Put the step's indices, learning rate and seeds in place."""
+    def advance(self, step: int) -> None:
+        """Run one step; nothing is logged or saved."""
+        momentum = self.loop.momentum(step // self.steps_per_epoch)
+        if momentum != self._momentum:
+            self._momentum = momentum
+            set_momentum(self.module, momentum)
+            if self.graph is not None:
+                self.graph.reset()  # the momentum is baked into the recording
+        self._set_rate(step)
+        if self.graph is None:
+            self._place(step)
+            self._step(self.task.batch(self.inputs))
+            return
+        if self._staged != step:
+            self._place(step)
+            self.graph.start()
+        self._staged = step + 1
+        self._place(min(step + 1, self.num_steps - 1))
+        self.graph()
+
+    def _place(self, step: int) -> None:
+        """Put in place what the batch of a step is made from."""
+        epoch, row = divmod(step, self.steps_per_epoch)
         if self._plan is None or self._plan[0] != epoch:
             steps = self.task.sampler.epoch(epoch).part(*self.share)
             if self.device.type == "cuda":  # from pinned memory the copy does not wait
@@ -192,19 +214,22 @@ class Trainer:
                     scene=steps.scene.pin_memory(), text=steps.text.pin_memory(), mask=steps.mask.pin_memory()
                 )
             self._plan = (epoch, steps.to(self.device))
-        steps, row = self._plan[1], step % self.steps_per_epoch
+        steps = self._plan[1]
         self.inputs.scene.copy_(steps.scene[row])
         self.inputs.text.copy_(steps.text[row])
         self.inputs.mask.copy_(steps.mask[row])
+        self.inputs.generator.manual_seed(seed_of(self.loop.seed, step, 0))
+
+    def _set_rate(self, step: int) -> None:
+        """The step's learning rate, and its seed of dropout."""
         for group in self.optimizer.param_groups:
             group["lr"].fill_(self.optim.rate(step, self.steps_per_epoch, self.num_steps))
-        self.inputs.generator.manual_seed(seed_of(self.loop.seed, step, 0))
-        torch.manual_seed(seed_of(self.loop.seed, step, 1 + self.share[0]))  # dropout
+        torch.manual_seed(seed_of(self.loop.seed, step, 1 + self.share[0]))
 
-    def _step(self) -> None:
+    def _step(self, batch: object) -> None:
         """Forward, backward, update: fixed shapes, no host synchronisation."""
         self.optimizer.zero_grad(set_to_none=True)
-        total, terms = self.task.losses(self.inputs)
+        total, terms = self.task.losses(batch, self.fabric.autocast)
         total.backward()
         if self.share[1] > 1:
             average_gradients(self.parameters, self.share[1])

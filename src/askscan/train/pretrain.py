@@ -20,8 +20,9 @@ from askscan.errors import DataError
 from askscan.losses.alignment import AlignmentTerms, contrastive_alignment, cosine_alignment
 from askscan.losses.detection import DetectionTerms, detection_loss
 from askscan.metrics.retrieval import cosine_similarity, recall_at
+from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.pretrainer import Pretrainer
-from askscan.records import Description
+from askscan.records import Description, SceneBatch
 from askscan.train.checkpoint import RunFolder
 from askscan.train.config import PretrainConfig
 from askscan.train.devices import Devices, launch
@@ -55,6 +56,20 @@ class GuidedScenes:
     """Sentences whose scene may not be mirrored."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedBatch:
+    """A step of pre-training before any weight has a part in it."""
+
+    scene: SceneBatch
+    indices: BackboneIndices
+    texts: Float[Tensor, "b q d"]
+    text_mask: Bool[Tensor, "b q"]
+    images: Float[Tensor, "b v d"]
+    image_mask: Bool[Tensor, "b v"]
+    scene_index: Int[Tensor, "b"]
+    """Rows of the scenes in the bank."""
+
+
 class PretrainTask:
     """Detection and alignment losses of pre-training; retrieval among the validation scenes."""
 
@@ -76,34 +91,41 @@ class PretrainTask:
         if val is not None:
             self.score_names = ["R@10 sentence"] + ["R@10 picture"] * (val.pictures is not None)
 
-    def losses(self, inputs: StepInputs) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Detection and alignment of a batch."""
+    def batch(self, inputs: StepInputs) -> GuidedBatch:
+        """Points with their targets and neighbourhoods, and what the teacher says about them."""
         train, config = self.train, self.config
         flip = ~(train.fixed_viewpoint[inputs.text] & inputs.mask).any(1)
-        sample = train.bank.sample(
+        scene = train.bank.sample(
             inputs.scene, config.inputs, inputs.generator, augment=config.augment, may_flip=flip, share=inputs.share
-        )
-        with inputs.autocast():
-            output = self.module(sample.batch.points)
-        detection = detection_loss(output.detector, sample.batch.boxes, sample.batch.votes)
+        ).batch
         texts = train.sentences[inputs.text]
-        if train.pictures is None:
-            images, image_mask = texts[:, :1], torch.zeros_like(inputs.mask[:, :1])
-        else:
-            images, image_mask = train.pictures[inputs.scene][:, None], torch.ones_like(inputs.mask[:, :1])
+        images = texts[:, :1] if train.pictures is None else train.pictures[inputs.scene][:, None]
+        return GuidedBatch(
+            scene=scene,
+            indices=self.module.scene.indices(scene.points),
+            texts=texts,
+            text_mask=inputs.mask,
+            images=images,
+            image_mask=torch.full_like(inputs.mask[:, :1], train.pictures is not None),
+            scene_index=inputs.scene,
+        )
+
+    def losses(self, batch: GuidedBatch, autocast: Autocast) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Detection and alignment of a batch."""
+        with autocast():
+            output = self.module(batch.scene.points, batch.indices)
+        detection = detection_loss(output.detector, batch.scene.boxes, batch.scene.votes)
+        teacher = (batch.texts, batch.text_mask, batch.images, batch.image_mask)
         if output.log_temperature is None:
-            alignment = cosine_alignment(output.scene_embedding, texts, inputs.mask, images, image_mask)
+            alignment = cosine_alignment(output.scene_embedding, *teacher)
         else:
             alignment = contrastive_alignment(
                 output.scene_embedding,
-                texts,
-                inputs.mask,
-                images,
-                image_mask,
-                scene_index=inputs.scene,
+                *teacher,
+                scene_index=batch.scene_index,
                 log_temperature=output.log_temperature,
             )
-        return config.weights.total(detection, alignment), {**_named(detection), **_named(alignment)}
+        return self.config.weights.total(detection, alignment), {**_named(detection), **_named(alignment)}
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Recall of each scene's own sentence (its first) and picture among those of all validation scenes."""
