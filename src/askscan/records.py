@@ -60,6 +60,9 @@ class PreparedScene:
     """The annotation's objectId (0-based) that questions and sentences refer to."""
     scene_type: str
     """ScanNet's sceneType, such as `Bedroom / Hotel`; empty where unknown."""
+    scan_frame: Float32[ndarray, "4"] | None = None
+    """What SQA3D's situations count from: the middle of the scan's extent along its file's axes (x, y, z in aligned
+    metres), and the turn about z from the file's axes to the aligned ones (radians). None: its own middle, no turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,16 @@ class Description:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """Where an SQA3D agent stands and looks, in the axis-aligned scene moved so that its centre is the origin."""
+    """Where an SQA3D agent stands and looks, in the axes of the scan's file (not aligned).
+
+    `askscan.data.situations` takes it to the aligned frame.
+    """
 
     text: str
     position: tuple[float, float, float]
+    """From the middle of the scan's extent, metres."""
     heading_rad: float
-    """Rotation about z of the agent's frame."""
+    """Rotation about z of the agent's frame; the agent looks along the -x axis of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,18 @@ def test_positions_are_relative_and_count(generator: torch.Generator) -> None:
     assert not torch.allclose(model(points).tokens, tokens, atol=1e-2)
 
 
+def test_positions_from_the_origin_of_the_input_follow_a_shift_along_the_floor(generator: torch.Generator) -> None:
+    points = tiny.points(generator)
+    encoder = replace(tiny.ENCODER, positions=True, origin="input")
+    model = SceneModel(replace(tiny.SCENE, encoder=encoder)).eval()
+    tokens = model(points).tokens
+    assert torch.allclose(model(points + torch.tensor([0.0, 0.0, 3.0])).tokens, tokens, atol=1e-2)
+    for shift in ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]):
+        assert not torch.allclose(model(points + torch.tensor(shift)).tokens, tokens, atol=1e-2)
+    with pytest.raises(ConfigError, match="without positions"):
+        replace(tiny.ENCODER, origin="input")
+
+
 @pytest.mark.parametrize(
     "change",
     [{"num_layers": 2}, {"positions": True}, {"feedforward": 48}, {"width": 24}],

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from askscan.data.annotations import read_descriptions, read_questions, read_sqa3d
+from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.scannet import read_scene
+from askscan.data.situations import views_of
 from askscan.errors import ConfigError, DataError
 from askscan.rooms.writer import write_collection
 
@@ -66,11 +69,16 @@ def test_situations_stand_where_they_were_planned(collection: Path):
     folder = DataFolder(collection)
     record = next(r for r in _records(collection) if r["scene_id"] == "scene0002_00")
     scene, _ = read_scene(folder, "scene0002_00")
-    middle = (scene.xyz.min(0) + scene.xyz.max(0)) / 2
-    for question, planned in zip(read_sqa3d(folder, "val"), record["situations"], strict=True):
+    bank = SceneBank.from_scenes([scene])
+    questions = read_sqa3d(folder, "val")
+    views = views_of(questions, np.zeros(len(questions), np.int64), bank.scan_frame)
+    for question, view, planned in zip(questions, views.of_question, record["situations"], strict=True):
         assert question.situation is not None
-        np.testing.assert_allclose(question.situation.position[:2] + middle[:2], planned["position"], atol=1e-3)
-        assert np.isclose(np.exp(1j * question.situation.heading_rad), np.exp(1j * planned["heading_rad"]))
+        frame = views.frame_of(torch.tensor([view]))
+        assert frame is not None
+        ahead = np.array([np.cos(planned["heading_rad"]), np.sin(planned["heading_rad"])])
+        room = torch.tensor([[[*planned["position"], 0.5], [*(planned["position"] + 2 * ahead), 0.5]]])
+        np.testing.assert_allclose(frame.points(room.float())[0], [[0, 0, 0.5], [2, 0, 0.5]], atol=2e-3)
 
 
 def test_bytes_depend_on_the_seed_alone(collection: Path, tmp_path: Path):

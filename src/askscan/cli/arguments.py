@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -23,6 +23,7 @@ Teacher = Annotated[
     str,
     tyro.conf.arg(metavar="T", help="`default`, a folder, or a Hub name of a CLIP-like model in Hugging Face format."),
 ]
+Task = Annotated[Literal["scanqa", "sqa3d"], tyro.conf.arg(help="ScanQA, or SQA3D with its situations.")]
 Processes = Annotated[int, tyro.conf.arg(metavar="N", help="Worker processes; 0 takes one per core.")]
 Force = Annotated[bool, tyro.conf.arg(help="Replace what another configuration left in the output folder.")]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE", help="`auto`, `cpu`, `cuda` or `cuda:N`.")]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from askscan.cli.arguments import Data, Device, Run, RunPosition
+from askscan.cli.arguments import Data, Device, Run, RunPosition, Task
 from askscan.cli.console import progress, say, table
 from askscan.errors import ConfigError, DataError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from askscan.evaluate.score import Scores
 
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
-Task = Annotated[Literal["scanqa", "sqa3d"], tyro.conf.arg(help="ScanQA, or SQA3D with its situations.")]
 TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
 AsJson = Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")]
 OutOrRun = Annotated[
@@ -33,7 +32,6 @@ def evaluate(
     *,
     split: Split = "val",
     out: OutOrRun = None,
-    task: Task = "scanqa",
     shuffle_scenes: bool = False,
     baselines: bool = False,
     teacher: TeacherPlace = None,
@@ -64,13 +62,13 @@ def evaluate(
             _show(f"{run}, split {split}", figures, as_json)
             return
         scores = evaluate_run(
-            loaded, folder, split, out=place, teacher=frozen, task=task, shuffle_scenes=shuffle_scenes, progress=update
+            loaded, folder, split, out=place, teacher=frozen, shuffle_scenes=shuffle_scenes, progress=update
         )
         if not isinstance(loaded.module, QuestionOnly) and not shuffle_scenes:
             map_scenes(loaded, folder, split, out=place, progress=update)
     _show_scores(scores, as_json)
     if baselines and not shuffle_scenes:
-        _baselines({str(run): scores}, folder, split, place, task)
+        _baselines({str(run): scores}, folder, split, place, loaded.task)
 
 
 def predict(

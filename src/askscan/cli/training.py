@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from askscan.cli.arguments import Data, Force, Out, Teacher
+from askscan.cli.arguments import Data, Force, Out, Task, Teacher
 from askscan.cli.console import progress, say, table
 from askscan.errors import ConfigError, DataError
 
@@ -104,6 +104,7 @@ def train(
     recipe: Recipe = "rooms",
     init: Init = None,
     teacher: Teacher = "default",
+    task: Task = "scanqa",
     question_only: bool = False,
     settings: Settings = (),
     device: Accelerator = "auto",
@@ -124,8 +125,11 @@ def train(
     from askscan.models.teacher import Teacher as FrozenTeacher
     from askscan.train.answer import train_answers
     from askscan.train.recipes import recipe as find_recipe
+    from askscan.train.recipes import situated
 
-    config = override(replace(find_recipe(recipe).answers, question_only=question_only), settings)
+    answers = find_recipe(recipe).answers
+    answers = situated(answers) if task == "sqa3d" else answers
+    config = override(replace(answers, question_only=question_only), settings)
     with progress("train") as update:
         result = train_answers(
             DataFolder(data),

@@ -6,12 +6,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from askscan.data.folder import SCANQA_SPLITS, SCANREFER_SPLITS, SQA3D_SPLITS, DataFolder, check_scene_id
 from askscan.data.json_fields import Fields, read_json
 from askscan.errors import ConfigError, DataError
 from askscan.records import Description, Question, Situation
+
+Task = Literal["scanqa", "sqa3d"]
+"""Whose questions: ScanQA's, or SQA3D's with their situations."""
 
 
 def read_descriptions(folder: DataFolder, split: str) -> tuple[Description, ...]:
@@ -49,8 +52,7 @@ def read_questions(folder: DataFolder, split: str) -> tuple[Question, ...]:
 def read_sqa3d(folder: DataFolder, split: str) -> tuple[Question, ...]:
     """SQA3D's situated questions of train, val or test (Ma et al. 2023), joined with their annotations by id.
 
-    The position is taken to be in the axis-aligned scene moved so that its centre is the origin (an assumption: the
-    files say nothing about it); the heading is the rotation about z. Alternative wordings of the situation are
+    Positions and headings stay as the file has them (see `Situation`). Alternative wordings of the situation are
     checked and left out.
 
     Raises:
@@ -68,6 +70,16 @@ def read_sqa3d(folder: DataFolder, split: str) -> tuple[Question, ...]:
             raise DataError(f"{path}: {entry.place}: question {question_id} has no annotation in {notes}")
         result.append(_situated(entry, annotation_of[question_id], question_id))
     return tuple(result)
+
+
+def read_task(folder: DataFolder, split: str, task: Task) -> tuple[Question, ...]:
+    """The questions of a task: `read_questions` or `read_sqa3d`."""
+    return read_questions(folder, split) if task == "scanqa" else read_sqa3d(folder, split)
+
+
+def task_file(folder: DataFolder, split: str, task: Task) -> Path:
+    """Where the questions of a task are."""
+    return folder.scanqa(split) if task == "scanqa" else folder.sqa3d_questions(split)
 
 
 def answer_counts(questions: Iterable[Question]) -> dict[str, int]:

@@ -70,6 +70,15 @@ class Motion:
         # Not a matmul: positions must not be rounded to TF32 or bf16.
         return (xyz[:, :, None] * self.matrix[:, None]).sum(-1)
 
+    def of(self, rows: Int[Tensor, "c"]) -> Motion:
+        """The motions of some rows."""
+        return Motion(matrix=self.matrix[rows], offset=self.offset[rows])
+
+    def then(self, following: Motion) -> Motion:
+        """This motion, and the following one after it."""
+        offset = following.points(self.offset[:, None])[:, 0]
+        return Motion(matrix=following.vectors(self.matrix.mT).mT, offset=offset)
+
     def box_sizes(self, size: Float[Tensor, "b o 3"]) -> Float[Tensor, "b o 3"]:
         """Sizes of the axis-aligned hulls of the moved boxes."""
         return (size[:, :, None] * self.matrix[:, None].abs()).sum(-1)

@@ -79,6 +79,8 @@ class SceneBank:
     count: Int[Tensor, "s"]
     extent: Float[Tensor, "s 3"]
     floor: Float[Tensor, "s"]
+    scan_frame: Float[Tensor, "s 4"]
+    """As `PreparedScene` has it."""
     mean_rgb: Float[Tensor, "3"]
     boxes: BoxTargets
 
@@ -100,6 +102,10 @@ class SceneBank:
             return torch.from_numpy(np.concatenate(arrays)).to(device)
 
         low_high = [(scene.xyz.min(0), scene.xyz.max(0)) for scene in scenes]
+        frames = [
+            np.append((low + high) / 2, np.float32(0)) if scene.scan_frame is None else scene.scan_frame
+            for scene, (low, high) in zip(scenes, low_high, strict=True)
+        ]
         return cls(
             scene_ids=tuple(scene.scene_id for scene in scenes),
             scene_types=tuple(scene.scene_type for scene in scenes),
@@ -120,6 +126,7 @@ class SceneBank:
             floor=torch.tensor([np.percentile(s.xyz[:, 2], _FLOOR_PERCENTILE) for s in scenes], dtype=torch.float32).to(
                 device
             ),
+            scan_frame=torch.from_numpy(np.stack(frames)).to(device),
             mean_rgb=torch.tensor(MEAN_RGB, device=device),
             boxes=_pack_boxes(scenes, device),
         )
@@ -147,6 +154,7 @@ class SceneBank:
         inputs: InputConfig,
         generator: torch.Generator,
         *,
+        frame: Motion | None = None,
         augment: AugmentConfig | None = None,
         must_keep: Bool[Tensor, "b o"] | None = None,
         may_flip: Bool[Tensor, "b"] | None = None,
@@ -158,6 +166,7 @@ class SceneBank:
             scene_index: Scenes of the batch; one may occur several times.
             inputs: Number of points and channels.
             generator: Randomness, on the bank's device.
+            frame: Motion of each scene before the random ones, such as into an agent's frame; crops come before it.
             augment: Random changes, or None.
             must_keep: Boxes that a crop may not lose.
             may_flip: False for scenes with a text that depends on a viewpoint; default: all may.
@@ -173,7 +182,7 @@ class SceneBank:
         slots = torch.arange(self.max_points, device=device)
         keep = slots < count[:, None]
         boxes = self.boxes_of(scene_index)
-        motion = None
+        motion = frame
         if augment is not None:
             if augment.crop:
                 every = self.xyz[(start[:, None] + slots).clamp(max=len(self.xyz) - 1)]
@@ -187,9 +196,10 @@ class SceneBank:
                 boxes = BoxTargets(
                     center=boxes.center, size=boxes.size, semantic_class=boxes.semantic_class, mask=crop.boxes
                 )
-            motion, signs = draw_motions(share[1] * b, augment, generator)
-            motion = Motion(matrix=motion.matrix[mine], offset=motion.offset[mine])
-            motion = flipped(motion, signs[mine], torch.ones_like(count).bool() if may_flip is None else may_flip)
+            drawn, signs = draw_motions(share[1] * b, augment, generator)
+            drawn = Motion(matrix=drawn.matrix[mine], offset=drawn.offset[mine])
+            drawn = flipped(drawn, signs[mine], torch.ones_like(count).bool() if may_flip is None else may_flip)
+            motion = drawn if frame is None else frame.then(drawn)
         rows = start[:, None] + choose_points(noise, keep, inputs.num_points)
         return Sample(self._batch(scene_index, rows, boxes, inputs, motion), motion)
 

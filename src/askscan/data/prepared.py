@@ -13,7 +13,7 @@ from askscan.files import replacing
 from askscan.records import PreparedScene
 from askscan.shapes import NUM_CLASSES
 
-FORMAT = "askscan scene 1"
+FORMAT = "askscan scene 2"
 """Changes whenever the content or its meaning changes; files of another format are prepared again.
 
 It is the only metadata key, with everything that is no array as JSON: safetensors writes several keys in random order.
@@ -22,9 +22,10 @@ It is the only metadata key, with everything that is no array as JSON: safetenso
 _ABOUT = ("scene_id", "scene_type", "identity", "notes")
 
 _ROWS = {"xyz": "n", "rgb": "n", "normals": "n", "instance": "n", "boxes": "o", "box_class": "o", "object_id": "o"}
+_ROWS |= {"scan_frame": "4"}
 _COLUMNS = {"xyz": 3, "rgb": 3, "normals": 3, "boxes": 6}
-_DTYPES = {"xyz": "float32", "rgb": "uint8", "normals": "int8", "boxes": "float32"}
-_OPTIONAL = ("rgb", "normals")
+_DTYPES = {"xyz": "float32", "rgb": "uint8", "normals": "int8", "boxes": "float32", "scan_frame": "float32"}
+_OPTIONAL = ("rgb", "normals", "scan_frame")
 
 
 def save_prepared(path: Path, scene: PreparedScene, *, identity: str = "", notes: tuple[str, ...] = ()) -> None:
@@ -94,7 +95,7 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, 
 
 def _fault(tensors: dict[str, ndarray]) -> str:
     """What is wrong with the arrays of a file; empty where nothing is."""
-    counts: dict[str, int] = {}
+    counts = {"4": 4}
     for name, rows in _ROWS.items():
         if name not in tensors:
             if name in _OPTIONAL:
@@ -107,7 +108,8 @@ def _fault(tensors: dict[str, ndarray]) -> str:
         )
         if array.shape != shape or array.dtype != _DTYPES.get(name, "int32"):
             return f"`{name}` is {array.dtype} {array.shape}"
-    if not np.isfinite(tensors["xyz"]).all() or not np.isfinite(tensors["boxes"]).all():
+    measured = (tensors[name] for name in ("xyz", "boxes", "scan_frame") if name in tensors)
+    if not all(np.isfinite(array).all() for array in measured):
         return "coordinates that are not finite"
     if not _within(tensors["instance"], counts["o"] + 1) or not _within(tensors["box_class"], NUM_CLASSES):
         return "an object or class number out of range"

@@ -13,6 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from askscan.data.bank import SceneBank
+from askscan.data.situations import Views, views_of
 from askscan.errors import ConfigError, DataError
 from askscan.records import BoxTargets, Question, QuestionTargets, TextTokens
 from askscan.shapes import NUM_CLASSES
@@ -36,8 +37,8 @@ class QuestionBank:
     """Questions whose scenes are in a `SceneBank`: packed token features and targets; q here counts all of them."""
 
     question_ids: tuple[str, ...]
-    scene: Int[ndarray, "q"]
-    """Row of each question's scene in the bank (host)."""
+    views: Views
+    """From where each question sees its scene."""
     num_answers: int
     max_tokens: int
     token_features: Float16[Tensor, "tt d"]
@@ -50,7 +51,7 @@ class QuestionBank:
     """Box slot of the first referred object, -1 where it is unknown or has no box."""
     object_class: Int[Tensor, "q"]
     fixed_viewpoint: Bool[Tensor, "q"]
-    """True where the text speaks of left or right: its scene may not be mirrored."""
+    """True where the text speaks of left or right, or of a situation: its scene may not be mirrored."""
 
     @classmethod
     def from_questions(
@@ -79,7 +80,7 @@ class QuestionBank:
         start = np.cumsum(tokens.count) - tokens.count
         return cls(
             question_ids=tuple(question.question_id for question in questions),
-            scene=scene,
+            views=views_of(questions, scene, bank.scan_frame),
             num_answers=len(answer_counts),
             max_tokens=int(tokens.count.max()),
             token_features=torch.from_numpy(tokens.features).to(device),
@@ -89,7 +90,9 @@ class QuestionBank:
             answer_score=torch.from_numpy(score).to(device),
             object_slot=torch.from_numpy(slot).to(device),
             object_class=torch.from_numpy(classes).to(device),
-            fixed_viewpoint=torch.tensor([depends_on_viewpoint(q.text) for q in questions]).to(device),
+            fixed_viewpoint=torch.tensor(
+                [q.situation is not None or depends_on_viewpoint(q.text) for q in questions]
+            ).to(device),
         )
 
     def __len__(self) -> int:
@@ -106,7 +109,7 @@ class QuestionBank:
         """Targets of some questions.
 
         Args:
-            question: Rows of the bank; every row of scene i is about scene i of the batch.
+            question: Rows of the bank; those of row i are about scene i of the batch.
             mask: False for padded slots.
             boxes: The batch's boxes after augmentation; an object that is not there any more has no referred-object
                 term.
@@ -137,7 +140,7 @@ class QuestionBank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What each step of an epoch works on: b scenes with q texts each."""
+    """What each step of an epoch works on: b scenes (or views of scenes) with q texts each."""
 
     scene: Int[Tensor, "u b"]
     text: Int[Tensor, "u b q"]
@@ -163,7 +166,7 @@ class EpochSampler:
     """Every text exactly once an epoch, in steps of fixed shape; an epoch depends on (seed, epoch) alone."""
 
     scene: Int[ndarray, "q"]
-    """Scene of each text."""
+    """Scene, or view, of each text."""
     scenes_per_step: int
     texts_per_scene: int
     seed: int = 0

@@ -114,7 +114,7 @@ def read_scene(
         objects = _objects_of_arrays(folder, scene_id, len(mesh.vertices), notes)
     else:
         objects = _no_objects(len(mesh.vertices))
-    normals = mesh.normals
+    normals, info = mesh.normals, read_info(folder.info(scene_id))
     if normals is None and len(mesh.faces):
         normals = vertex_normals(mesh.vertices, mesh.faces)
     scene = PreparedScene(
@@ -126,7 +126,8 @@ def read_scene(
         boxes=objects.boxes,
         box_class=objects.box_class,
         object_id=objects.object_id,
-        scene_type=read_info(folder.info(scene_id)).scene_type,
+        scene_type=info.scene_type,
+        scan_frame=scan_frame(mesh.vertices, info.alignment),
     )
     return scene, tuple(notes)
 
@@ -203,6 +204,19 @@ def _aligned_array(scene_id: str, path: Path, info_path: Path) -> Scan:
             normals=None if normals is None else normals.clip(-1, 1),
         )
     return Scan(name=scene_id, mesh=mesh, from_file=np.eye(4), notes=tuple(notes))
+
+
+def scan_frame(aligned: Float32[ndarray, "v 3"], alignment: Float[ndarray, "4 4"] | None) -> Float32[ndarray, "4"]:
+    """Middle of the extent along the file's axes, in aligned metres, and the turn about z from these to the aligned.
+
+    Args:
+        aligned: All vertices of the scan, aligned.
+        alignment: From the file's coordinates to the aligned ones; None: they are the same.
+    """
+    rotation, shift = (np.eye(3), np.zeros(3)) if alignment is None else (alignment[:3, :3], alignment[:3, 3])
+    in_file = (aligned - shift) @ rotation
+    middle = rotation @ ((in_file.min(axis=0) + in_file.max(axis=0)) / 2) + shift
+    return np.array([*middle, np.arctan2(rotation[1, 0], rotation[0, 0])], np.float32)
 
 
 def vertex_normals(vertices: Float32[ndarray, "v 3"], faces: Int32[ndarray, "f 3"]) -> Float32[ndarray, "v 3"]:

@@ -100,6 +100,8 @@ class Answerer:
         module, config = self.run.module, self.run.config
         if not isinstance(module, ScanQA):
             raise ConfigError(f"{self.run.name}: does not answer questions about scans; give a run of `askscan train`.")
+        if self.run.task == "sqa3d":
+            raise ConfigError(f"{self.run.name}: answers from an agent's place (SQA3D), and `ask` knows of none.")
         if not questions or not all(question.strip() for question in questions):
             raise ConfigError("a question is empty; ask something such as `What is next to the bed?`.")
         bank = SceneBank.from_scenes([turned(scan_points(scan), turns) for turns in range(4)], self.device)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from askscan.data.annotations import read_questions, read_sqa3d
+from askscan.data.annotations import Task, read_task
 from askscan.data.folder import DataFolder
 from askscan.errors import DataError
 from askscan.evaluate.prediction_file import MAX_ANSWERS
-from askscan.evaluate.score import TYPES, Scores, Target, Task, localization, questions_of, score, targets_of
+from askscan.evaluate.score import TYPES, Scores, Target, localization, questions_of, score, targets_of
 from askscan.metrics.intervals import share_intervals
 from askscan.records import Prediction, Question
 
@@ -27,7 +27,7 @@ def most_frequent_answers(folder: DataFolder, split: str = "val", *, task: Task 
     Raises:
         DataError: Training questions or those of the split are missing.
     """
-    training = (read_questions if task == "scanqa" else read_sqa3d)(folder, "train")
+    training = read_task(folder, "train", task)
     questions = questions_of(folder, split, task)
     predictions = frequent_predictions(training, questions, task)
     vocabulary = {answer for question in training for answer in question.answers}

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from askscan.data.annotations import read_questions
+from askscan.data.annotations import Task, read_task
 from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.questions import asked_text, scene_rows
@@ -26,7 +26,7 @@ from askscan.evaluate.prediction_file import (
     write_predictions,
 )
 from askscan.evaluate.runs import Run
-from askscan.evaluate.score import TYPES, Scores, Target, Task, overlaps, questions_of, score, targets_of
+from askscan.evaluate.score import TYPES, Scores, Target, overlaps, questions_of, score, targets_of
 from askscan.files import replacing
 from askscan.metrics.detection import Detection, SceneDetections, iou_matrix
 from askscan.metrics.localization import IOU_THRESHOLDS
@@ -69,7 +69,7 @@ def evaluate(
     *,
     out: Path,
     teacher: TeacherLike | None = None,
-    task: Task = "scanqa",
+    task: Task | None = None,
     shuffle_scenes: bool = False,
     java: bool = True,
     progress: OnProgress | None = None,
@@ -82,7 +82,7 @@ def evaluate(
         split: Which questions.
         out: Folder for the files.
         teacher: The run's teacher; found by its name where not given.
-        task: Whose questions.
+        task: Whose questions; default: those that the run was trained on.
         shuffle_scenes: A control: show each question another room's scan. Boxes are then left out, and the files are
             named `*.<split>.shuffled.json`.
         java: Compute METEOR and SPICE where they can be.
@@ -92,6 +92,7 @@ def evaluate(
         ConfigError: The run does not answer questions.
         DataError: Something is missing in the data folder, or `out` cannot be written to.
     """
+    task = task or run.task
     questions = questions_of(folder, split, task)
     answered = _answer(run, folder, questions, teacher, shuffle_scenes, progress)
     predictions = answered.found.predictions
@@ -136,7 +137,7 @@ def predict_submission(
     Args:
         run: Of `askscan train`.
         folder: Questions and prepared scenes; neither answers nor objects are looked at.
-        split: `test_w_obj` or `test_wo_obj`, or another.
+        split: `test_w_obj` or `test_wo_obj`, or another of the task that the run was trained on.
         out: Folder for the file.
         teacher: The run's teacher; found by its name where not given.
         progress: As in `evaluate`.
@@ -145,11 +146,11 @@ def predict_submission(
         ConfigError: The run does not answer questions.
         DataError: Something is missing in the data folder, or `out` cannot be written to.
     """
-    questions = read_questions(folder, split)
+    questions = read_task(folder, split, run.task)
     predictions = _answer(run, folder, questions, teacher, False, progress).found.predictions
     path = EvaluationFiles.of(out, split).predictions
     write_predictions(path, predictions)
-    if len(run.answer_counts) >= MAX_ANSWERS and predictions[0].corners is not None:
+    if run.task == "scanqa" and len(run.answer_counts) >= MAX_ANSWERS and predictions[0].corners is not None:
         check_submission(path, folder, split)
     else:
         read_predictions(path, questions)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from askscan.data.bank import SceneBank
 from askscan.data.questions import EpochSampler, QuestionBank, RaggedTokens
+from askscan.data.situations import views_of
 from askscan.geometry.boxes import Boxes, box_corners
 from askscan.geometry.nms import nms_3d
 from askscan.metrics.detection import SceneDetections
@@ -43,7 +44,7 @@ class Predictions:
     predictions: tuple[Prediction, ...]
     details: tuple[Detail, ...]
     detections: dict[str, SceneDetections]
-    """Per scene; empty for the question-only baseline."""
+    """Per scene; empty for the question-only baseline and for situated questions."""
 
 
 @torch.no_grad()
@@ -71,15 +72,18 @@ def predict(
         progress: Gets (done, total) in steps.
     """
     asked = QuestionBank.from_questions(questions, tokens, dict.fromkeys(vocabulary, 1), bank)
-    scene = asked.scene if scene_of is None else scene_of
+    views = asked.views if scene_of is None else views_of(questions, scene_of, bank.scan_frame)
     steps = EpochSampler(
-        scene=scene, scenes_per_step=config.loop.scenes_per_step, texts_per_scene=TEXTS_PER_SCENE, shuffle=False
+        scene=views.of_question,
+        scenes_per_step=config.loop.scenes_per_step,
+        texts_per_scene=TEXTS_PER_SCENE,
+        shuffle=False,
     ).epoch(0)
     found: dict[int, tuple[Prediction, Detail]] = {}
     detections: dict[str, SceneDetections] = {}
     device = bank.xyz.device
     for number in range(len(steps)):
-        rows, text, mask = steps.scene[number], steps.text[number], steps.mask[number].numpy()
+        view, text, mask = steps.scene[number].to(device), steps.text[number], steps.mask[number].numpy()
         text_tokens = asked.tokens(text.to(device))
         if isinstance(module, QuestionOnly):
             logits = module(text_tokens)
@@ -87,15 +91,19 @@ def predict(
             answers, confidence = best.indices.cpu().numpy(), best.values.sigmoid().cpu().numpy()
             corners, classes = None, logits.object_class_logits.argmax(-1).cpu().numpy()
         else:
-            sample = bank.sample(rows.to(device), config.inputs, torch.Generator(device).manual_seed(number))
+            rows, generator = views.scene[view], torch.Generator(device).manual_seed(number)
+            sample = bank.sample(rows, config.inputs, generator, frame=views.frame_of(view))
             output = module(sample.batch.points, text_tokens)
             decoded = decode_answers(output)
             answers, confidence = decoded.answer.cpu().numpy(), decoded.confidence.cpu().numpy()
             corners = box_corners(decoded.center, decoded.size).double().cpu().numpy()
             classes = decoded.object_class.cpu().numpy()
-            of_scene = _detections(sample.batch.points, output, decoded.boxes)
-            for row, found_boxes in zip(rows.tolist(), of_scene, strict=True):
-                detections.setdefault(bank.scene_ids[row], found_boxes)
+            if views.frame is None:
+                of_scene = _detections(sample.batch.points, output, decoded.boxes)
+                for row, found_boxes in zip(rows.tolist(), of_scene, strict=True):
+                    detections.setdefault(bank.scene_ids[row], found_boxes)
+            else:
+                corners = None  # an agent's boxes are in the agent's axes, and SQA3D asks for none
         for i, j in np.argwhere(mask):
             q = int(text[i, j])
             found[q] = (

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import yaml
 
+from askscan.data.annotations import Task
 from askscan.errors import ConfigError, DataError, WeightsError
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly, ScanQA
@@ -37,6 +38,11 @@ class Run:
     """Kinds of objects that the training questions were about; empty where the run does not say."""
     teacher_identity: str
     teacher_name: str
+
+    @property
+    def task(self) -> Task:
+        """Whose questions it was trained on."""
+        return self.config.task if isinstance(self.config, AnswerConfig) else "scanqa"
 
     def teacher(self, device: torch.device | str = "cpu", *, name: str | None = None) -> Teacher:
         """The teacher that the run was trained with, found by its name and checked by its content.

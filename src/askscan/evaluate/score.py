@@ -6,14 +6,14 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from askscan.data.annotations import answer_vocabulary, read_questions, read_sqa3d
+from askscan.data.annotations import Task, answer_vocabulary, read_task, task_file
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.data.prepared import load_prepared
@@ -29,8 +29,6 @@ from askscan.metrics.localization import Localization
 from askscan.records import Prediction, PreparedScene, Question
 from askscan.shapes import CLASS_NAMES
 
-Task = Literal["scanqa", "sqa3d"]
-_READERS = {"scanqa": read_questions, "sqa3d": read_sqa3d}
 TYPES = {"scanqa": question_type, "sqa3d": first_word}
 
 
@@ -125,7 +123,7 @@ def questions_of(folder: DataFolder, split: str, task: Task = "scanqa") -> tuple
     Raises:
         DataError: There are none.
     """
-    questions = _READERS[task](folder, split)
+    questions = read_task(folder, split, task)
     if not any(question.answers for question in questions):
         raise DataError(
             f"{folder.root}: split {split} of {task} has no answers to score against; the benchmark's server has those "
@@ -136,9 +134,9 @@ def questions_of(folder: DataFolder, split: str, task: Task = "scanqa") -> tuple
 
 def vocabulary_of(folder: DataFolder, task: Task) -> tuple[frozenset[str] | None, list[str]]:
     """Answers of the training split; where there is none, None and a note."""
-    path = folder.scanqa("train") if task == "scanqa" else folder.sqa3d_questions("train")
+    path = task_file(folder, "train", task)
     if path.is_file():
-        return frozenset(answer_vocabulary(_READERS[task](folder, "train"))), []
+        return frozenset(answer_vocabulary(read_task(folder, "train", task))), []
     return None, [f"No training questions ({path.name}): the answerable-only figures are left out."]
 
 

@@ -166,14 +166,14 @@ def _write_scene(task: _Task) -> None:
     plan = plan_room(task.seed) if task.layout is None else read_layout(task.layout, task.seed)
     scan = scan_room(plan)
     _write_scan(task.out / "scannet" / "scans" / task.scene_id, task.scene_id, scan)
-    aligned = scan.mesh.vertices @ scan.alignment[:3, :3].T + scan.alignment[:3, 3]
+    situated = situations.ask(scan.room, np.random.default_rng([task.seed, 4]))
     record = {
         "scene_id": task.scene_id,
         "room": asdict(scan.room),
-        "middle": ((aligned.min(0) + aligned.max(0)) / 2).round(4).tolist(),
         "sentences": [asdict(s) for s in sentences.describe(scan.room, np.random.default_rng([task.seed, 2]))],
         "questions": [asdict(q) for q in questions.ask(scan.room, np.random.default_rng([task.seed, 3]))],
-        "situations": [asdict(s) for s in situations.ask(scan.room, np.random.default_rng([task.seed, 4]))],
+        "situations": [asdict(s) for s in situated],
+        "poses": [_pose_in_file(scan, *s.position, s.heading_rad) for s in situated],
     }
     _write_json(_record_path(task.out, task.scene_id), record)
 
@@ -248,20 +248,28 @@ def _scanqa(record: Mapping[str, Any], split: str) -> Iterator[dict[str, Any]]:
         }
 
 
+def _pose_in_file(scan: ScannedRoom, x: float, y: float, heading_rad: float) -> list[float]:
+    """A place as SQA3D has it: x, y from the middle of the file's extent, and the turn of a frame that looks to -x."""
+    rotation, shift = scan.alignment[:2, :2], scan.alignment[:2, 3]
+    vertices = scan.mesh.vertices[:, :2]
+    place = (np.array([x, y]) - shift) @ rotation - (vertices.min(0) + vertices.max(0)) / 2
+    turn = heading_rad - math.atan2(rotation[1, 0], rotation[0, 0]) + math.pi
+    return [round(float(value), 6) for value in (*place, turn)]
+
+
 def _sqa3d(records: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Questions and annotations as SQA3D has them (Ma et al. 2023): positions count from the middle of the scan."""
+    """Questions and annotations as SQA3D has them (Ma et al. 2023)."""
     info = {"description": "Generated rooms in SQA3D's format.", "version": "1.0"}
     kind = {"data_subtype": "askscan rooms", "task_type": "Situated question answering"}
     questions, annotations = [], []
     for record in records:
         first = int(record["scene_id"][5:].split("_")[0]) * 1000
-        for number, s in enumerate(record["situations"]):
+        for number, (s, (x, y, turn_rad)) in enumerate(zip(record["situations"], record["poses"], strict=True)):
             key = {"scene_id": record["scene_id"], "question_id": first + number}
             questions.append(
                 {**key, "situation": s["text"], "alternative_situation": s["alternatives"], "question": s["question"]}
             )
-            half = s["heading_rad"] / 2
-            x, y = (s["position"][k] - record["middle"][k] for k in (0, 1))
+            half = turn_rad / 2
             annotations.append(
                 {
                     **key,

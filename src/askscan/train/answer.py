@@ -1,4 +1,4 @@
-"""Question answering (ScanQA, Azuma et al., CVPR 2022), and the baseline that never sees the scan."""
+"""Question answering (ScanQA, Azuma et al. 2022; SQA3D, Ma et al. 2023), and the baseline that never sees the scan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from askscan.data.annotations import answer_counts, read_questions
+from askscan.data.annotations import Task, answer_counts, read_task, task_file
 from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.questions import EpochSampler, QuestionBank, asked_text
@@ -68,7 +68,7 @@ class AnswerTask:
         self.config, self.module, self.train, self.val = config, module, train, val
         loop = config.loop
         self.sampler = EpochSampler(
-            scene=train.questions.scene,
+            scene=train.questions.views.of_question,
             scenes_per_step=loop.scenes_per_step,
             texts_per_scene=loop.texts_per_scene,
             seed=loop.seed,
@@ -84,12 +84,14 @@ class AnswerTask:
     def batch(self, inputs: StepInputs) -> AskedBatch:
         """Questions with their targets, and points with theirs unless only the questions are looked at."""
         bank, questions = self.train.bank, self.train.questions
-        scene, indices, boxes = None, None, bank.boxes_of(inputs.scene)
+        rows = questions.views.scene[inputs.scene]
+        scene, indices, boxes = None, None, bank.boxes_of(rows)
         if isinstance(self.module, ScanQA):
             scene = bank.sample(
-                inputs.scene,
+                rows,
                 self.config.inputs,
                 inputs.generator,
+                frame=questions.views.frame_of(inputs.scene),
                 augment=self.config.augment,
                 must_keep=questions.referred(inputs.text, inputs.mask, bank.num_slots),
                 may_flip=questions.may_flip(inputs.text, inputs.mask),
@@ -135,7 +137,7 @@ def exact_matches(
     """(hits at 1, hits at 10, questions) over this process's part of the questions."""
     bank, questions, device = asked.bank, asked.questions, asked.bank.xyz.device
     sampler = EpochSampler(
-        scene=questions.scene,
+        scene=questions.views.of_question,
         scenes_per_step=config.loop.scenes_per_step,
         texts_per_scene=max(8, config.loop.texts_per_scene),
         shuffle=False,
@@ -143,13 +145,15 @@ def exact_matches(
     steps = sampler.epoch(0).to(device)
     total = torch.zeros(3, dtype=torch.float64, device=device)
     for row in range(share[0], len(steps), share[1]):
-        scene, text, mask = steps.scene[row], steps.text[row], steps.mask[row]
+        view, text, mask = steps.scene[row], steps.text[row], steps.mask[row]
+        scene = questions.views.scene[view]
         tokens = questions.tokens(text)
         with autocast():
             if isinstance(module, QuestionOnly):
                 logits = module(tokens).answer_logits
             else:
-                sample = bank.sample(scene, config.inputs, torch.Generator(device).manual_seed(row))
+                generator, frame = torch.Generator(device).manual_seed(row), questions.views.frame_of(view)
+                sample = bank.sample(scene, config.inputs, generator, frame=frame)
                 logits = module(sample.batch.points, tokens).answer_logits
         truth = questions.targets(text, mask, bank.boxes_of(scene)).answers > 0
         top = logits.topk(min(_TOP, logits.shape[-1]), dim=-1).indices
@@ -175,7 +179,7 @@ def train_answers(
     Questions whose answers are all outside the vocabulary (validation only), or that have none, are left out.
 
     Args:
-        data: Prepared scenes and ScanQA's questions; without a val file the last model is kept.
+        data: Prepared scenes and the task's questions; without a val file the last model is kept.
         out: The run folder.
         config: Everything that decides the run.
         teacher: The frozen teacher; its token features are cached in `data`.
@@ -198,7 +202,7 @@ def train_answers(
     if config.question_only and init is not None:
         raise ConfigError(f"{init}: the question-only baseline has no scene encoder to start from; leave --init out.")
     found = None if config.question_only else find_init(init, data)
-    splits = _answerable(data)
+    splits = _answerable(data, config.task)
     counts = answer_counts(splits["train"])
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
     names = sorted({name for question in splits["train"] for name in question.object_names})
@@ -218,15 +222,15 @@ def train_answers(
     return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
 
 
-def _answerable(data: DataFolder) -> dict[str, list[Question]]:
+def _answerable(data: DataFolder, task: Task) -> dict[str, list[Question]]:
     """Questions of train, and of val where there is one, that have an answer of the training split."""
-    train = [question for question in read_questions(data, "train") if question.answers]
+    train = [question for question in read_task(data, "train", task) if question.answers]
     if not train:
-        raise DataError(f"{data.scanqa('train')}: has no questions with answers to train on.")
+        raise DataError(f"{task_file(data, 'train', task)}: has no questions with answers to train on.")
     splits = {"train": train}
-    if data.scanqa("val").is_file():
+    if task_file(data, "val", task).is_file():
         known = answer_counts(train).keys()
-        val = [question for question in read_questions(data, "val") if known & set(question.answers)]
+        val = [question for question in read_task(data, "val", task) if known & set(question.answers)]
         if val:
             splits["val"] = val
     return splits

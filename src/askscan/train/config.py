@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from askscan.data.annotations import Task
 from askscan.data.augment import AugmentConfig
 from askscan.data.bank import InputConfig
 from askscan.errors import ConfigError
@@ -101,6 +102,8 @@ class AnswerConfig:
 
     model: ScanQAConfig = field(default_factory=lambda: ScanQAConfig(num_answers=1))
     """The network; `num_answers` and `text_width` are set to those of the training split and the teacher."""
+    task: Task = "scanqa"
+    """ScanQA's questions, or SQA3D's: then scenes are seen from the agent's place."""
     question_only: bool = False
     """Train the baseline that never sees the scan."""
     inputs: InputConfig = field(default_factory=lambda: InputConfig(num_points=30_000))
@@ -116,6 +119,11 @@ class AnswerConfig:
 
     def __post_init__(self) -> None:
         _check_inputs(self.inputs, self.model.scene)
+        situated, encoder, augment = self.task == "sqa3d", self.model.scene.encoder, self.augment
+        if situated != (encoder.origin == "input"):
+            raise ConfigError("the agent's place is seen with, and only with, task sqa3d and encoder.origin `input`.")
+        if situated and augment and (augment.crop or augment.flip or augment.quarter_turns or augment.shift_m):
+            raise ConfigError("task sqa3d: augment may turn scenes a little, not crop, flip, quarter-turn or shift.")
 
 
 def _check_inputs(inputs: InputConfig, scene: SceneModelConfig) -> None:

@@ -149,6 +149,24 @@ def tiny() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {"paper": paper, "paper-fast": paper_fast, "rooms": rooms, "tiny": tiny}
 
 
+def situated(config: AnswerConfig) -> AnswerConfig:
+    """A recipe's question answering for SQA3D: scenes seen from the agent's place, and nothing that loses it.
+
+    Proposals carry their position from the agent; the questions name no objects, so those two terms are off; a
+    situation has five questions on average, each of them encoded with its scene once.
+    """
+    encoder = replace(config.model.scene.encoder, positions=True, origin="input")
+    augment = config.augment and replace(config.augment, crop=False, flip=False, quarter_turns=False, shift_m=0.0)
+    return replace(
+        config,
+        task="sqa3d",
+        model=replace(config.model, scene=replace(config.model.scene, encoder=encoder)),
+        augment=augment,
+        weights=replace(config.weights, referred=0.0, object_class=0.0),
+        loop=replace(config.loop, texts_per_scene=min(config.loop.texts_per_scene, 5)),
+    )
+
+
 def recipe(name: str) -> Recipe:
     """The recipe of that name.
 
