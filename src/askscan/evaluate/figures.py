@@ -52,10 +52,12 @@ def curves(title: str, series: Sequence[Series], x_label: str = "step") -> str:
     """Lines over a common axis; long ones are averaged to what a screen can show."""
     drawn = [_thinned(s) for s in series if len(s.x)]
     xs, ys = [v for s in drawn for v in s.x], [v for s in drawn for v in s.y]
-    axes = _Axes((min(0.0, *xs), max(xs)), _padded(min(ys), max(ys)))
+    # The first steps of a loss may be many times what follows: they leave through the top.
+    top = min(max(ys), 2.5 * float(np.percentile(ys, 90))) if min(ys) >= 0 and len(ys) > 10 else max(ys)
+    axes = _Axes((min(0.0, *xs), max(xs)), _padded(min(ys), top))
     parts = []
     for s in drawn:
-        points = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in zip(s.x, s.y, strict=True))
+        points = " ".join(f"{axes.x(x):.1f},{axes.y(min(y, top)):.1f}" for x, y in zip(s.x, s.y, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{s.color}" stroke-width="1.8"/>')
         if len(s.x) < 12:
             parts += [_mark("circle", axes.x(x), axes.y(y), s.color) for x, y in zip(s.x, s.y, strict=True)]

@@ -161,7 +161,15 @@ def _gallery(runs: Sequence[ReportRun]) -> str:
         return ""
     tabs = (("right", "Right"), ("wrong", "Wrong"), ("confident", "Wrong, yet sure"))
     buttons = "".join(f'<button data-tab="{key}" data-title="{title}">{title}</button>' for key, title in tabs)
-    options = "".join(f'<option value="{i}">{escape(run.name)}</option>' for i, run in enumerate(runs) if run.cases)
+    best = (
+        max(run.scores.figures.get("EM@1", 0.0) for run in runs if run.scores) if any(r.scores for r in runs) else 0.0
+    )
+    options = "".join(
+        f'<option value="{i}"{" selected" if run.scores and run.scores.figures.get("EM@1") == best else ""}>'
+        f"{escape(run.name)}</option>"
+        for i, run in enumerate(runs)
+        if run.cases
+    )
     return (
         '<p class="note">Green: the object that the question is about. Red: what the model points at.</p>'
         f'<div class="controls"><select id="gallery-run" aria-label="run">{options}</select>{buttons}</div>'
@@ -255,7 +263,7 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
     rows = []
     for name in dict.fromkeys(name for run in shown for name in run.config):
         values = [run.config.get(name) for run in shown]
-        if len(shown) == 1 or len(set(values)) > 1:
+        if len(shown) == 1 or len({value for value in values if value is not None}) > 1:
             rows.append([f"<code>{escape(name)}</code>", *(escape(_short(value)) for value in values)])
     if not rows:
         return ""
@@ -266,8 +274,9 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
 def _questions(runs: Sequence[ReportRun]) -> str:
     if not any(run.cases for run in runs):
         return ""
-    columns = ["id", "question", "type", "scene", "right answers"]
+    columns = ["question", "right answers"]
     columns += [part for run in runs for part in (run.name, f"{run.name}: confidence", f"{run.name}: IoU")]
+    columns += ["type", "scene", "id"]
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     options = "".join(f"<option>{escape(name)}</option>" for name in _types(runs))
     return (

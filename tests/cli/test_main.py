@@ -1,0 +1,214 @@
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.train import stand_ins
+
+import askscan.cli as cli
+from askscan.data.folder import DataFolder
+from askscan.evaluate.runs import Run
+from askscan.models.teacher import Teacher
+from askscan.train.answer import train_answers
+from askscan.train.devices import Devices
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine small prepared scenes with sentences, questions and pictures."""
+    return stand_ins.write_data(tmp_path_factory.mktemp("data")).root
+
+
+@pytest.fixture(scope="module")
+def blind(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A question-only run."""
+    out = tmp_path_factory.mktemp("runs") / "blind"
+    config = replace(stand_ins.small_answers(1), question_only=True)
+    cpu, teacher = Devices(accelerator="cpu"), stand_ins.StandInTeacher()
+    train_answers(DataFolder(data), out, config, teacher=teacher, devices=cpu, say=lambda text: None)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every teacher is the stand-in."""
+    for owner, name in ((Teacher, "load"), (Run, "teacher")):
+        monkeypatch.setattr(owner, name, lambda *args, **keywords: stand_ins.StandInTeacher())
+
+
+Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str]) -> Refuse:
+    """Run a command that must be refused; its one sentence."""
+
+    def run(*arguments: object) -> str:
+        assert cli.main([str(argument) for argument in arguments]) == 2
+        said = capsys.readouterr().err.strip().splitlines()
+        assert len(said) == 1
+        assert said[0].startswith("askscan: ")
+        return said[0]
+
+    return run
+
+
+def mine(folder: Path) -> Path:
+    """A folder with something of the user's, which no command may touch."""
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    return folder
+
+
+def untouched(folder: Path) -> bool:
+    return [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    code = "from askscan.cli import main; main(['--help'])"
+    done = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if "|" in line}
+    heavy = {"torch", "transformers", "sklearn", "scipy", "trimesh", "matplotlib", "numba", "lightning_fabric", "PIL"}
+    assert "tyro" in imported
+    assert not imported & heavy
+    for command in cli.commands():
+        assert command in done.stdout
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]):
+    for command in cli.commands():
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([command, "--help"])
+        assert stopped.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["sing"], ["rooms"], ["train", "x"], ["rooms", "x", "--scenes", "many"]])
+def test_what_cannot_be_parsed_is_exit_2(arguments: list[str]):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+
+
+def test_missing_things_are_named(refuse: Refuse, data: Path, tmp_path: Path):
+    nowhere = tmp_path / "nowhere"
+    assert "nowhere.ply" in refuse("ask", f"{nowhere}.ply", "What is it?")
+    assert "scene0404_00" in refuse("ask", "scene0404_00", "What is it?", "--data", data)
+    assert "nowhere" in refuse("prepare", nowhere)
+    assert "nowhere" in refuse("render", nowhere)
+    assert "nowhere" in refuse("pretrain", nowhere, "--out", tmp_path / "out", "--recipe", "tiny")
+    assert "nowhere" in refuse("evaluate", nowhere, data, "--out", tmp_path / "out")
+    assert "nowhere" in refuse("predict", nowhere, data, "--out", tmp_path / "out")
+    assert "nowhere.json" in refuse("score", f"{nowhere}.json", data)
+    assert "nowhere" in refuse("embed", data, "--run", nowhere, "--out", tmp_path / "out")
+    assert "nowhere" in refuse("report", nowhere)
+    assert "nowhere" in refuse("report", data, "--data", nowhere)
+    assert "nowhere" in refuse("train", data, "--out", tmp_path / "out", "--recipe", "tiny", "--init", nowhere)
+    assert not list(tmp_path.iterdir())  # nothing was left behind
+
+
+def test_unknown_options_are_named(refuse: Refuse, data: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    said = refuse("pretrain", data, "--out", out, "--recipe", "huge")
+    assert "'huge'" in said
+    assert "paper-fast" in said  # what would do
+    assert "loop.num_stepz" in refuse("train", data, "--out", out, "--set", "loop.num_stepz=4")
+    assert "expected FIELD=VALUE" in refuse("train", data, "--out", out, "--set", "4")
+    assert "loop.num_steps" in refuse("train", data, "--out", out, "--set", "loop.num_steps=many")
+    assert not out.exists()
+
+
+def test_used_folders_are_left_alone(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):
+    used = mine(tmp_path / "used")
+    for command in (
+        ("rooms", used, "--scenes", 1),
+        ("pretrain", data, "--out", used, "--recipe", "tiny", "--device", "cpu"),
+        ("train", data, "--out", used, "--recipe", "tiny", "--device", "cpu"),
+        ("demo", "--out", used),
+        ("report", blind, "--out", used / "thesis.txt"),
+    ):
+        assert "used" in refuse(*command), command[0]
+        assert untouched(used), command[0]
+    assert (used / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_run_of_another_configuration_is_left_alone(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):
+    run = shutil.copytree(blind, tmp_path / "run")
+    said = refuse("train", data, "--out", run, "--recipe", "tiny", "--device", "cpu")
+    assert "--force" in said
+    assert "another configuration" in said
+    assert (run / "model.safetensors").read_bytes() == (blind / "model.safetensors").read_bytes()
+
+
+def test_files_about_the_shipped_model_need_a_place(refuse: Refuse, data: Path):
+    for command in ("evaluate", "predict"):
+        assert "--out" in refuse(command, "default", data)
+
+
+def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):
+    assert "question-only" in refuse("embed", data, "--run", blind, "--out", tmp_path / "out", "--device", "cpu")
+    assert "question-only" in refuse("export", blind, "--out", tmp_path / "out.pth", "--format", "votenet")
+
+
+def test_bad_prediction_files_are_counted(refuse: Refuse, data: Path, tmp_path: Path):
+    path = tmp_path / "predictions.json"
+    path.write_text("[")
+    assert "predictions.json" in refuse("score", path, data)
+    path.write_text(json.dumps([{"question_id": "val-nobody", "answer_top10": ["red"]}]))
+    said = refuse("score", path, data)
+    assert "1 unknown question ids" in said
+    assert "12 questions without a prediction" in said
+
+
+def test_evaluating_a_run_writes_its_files(data: Path, blind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["evaluate", str(blind), str(data), "--out", str(tmp_path), "--device", "cpu"]
+    assert cli.main([*arguments, "--baselines"]) == 0
+    shown = capsys.readouterr().out
+    assert "12 questions" in shown
+    assert "most frequent answer" in shown
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"predictions.val.json", "scores.val.json", "details.val.json", "baselines"}
+    assert cli.main([*arguments, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out.split("done\n", 1)[1])
+    assert printed["num_questions"] == 12
+    assert 0 <= printed["EM@1"] <= printed["EM@10"] <= 100
+    assert cli.main(["score", str(tmp_path / "predictions.val.json"), str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["EM@1"] == printed["EM@1"]
+    page = tmp_path / "page.html"
+    runs = [str(tmp_path), str(tmp_path / "baselines" / "most-frequent-answer")]
+    assert cli.main(["report", *runs, "--out", str(page)]) == 0
+    assert "most-frequent-answer" in page.read_text()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_what_the_system_says_becomes_a_sentence(
+    number: int, refuse: Refuse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def fail() -> None:
+        raise OSError(number, "so it is", str(tmp_path / "full"))
+
+    monkeypatch.setattr(cli, "commands", lambda: {"fail": fail, "other": fail})
+    said = refuse("fail")
+    assert "full: " in said
+    assert cli._MENDABLE_ERRNO[number] in said
+
+
+def test_bugs_and_interruptions_are_told_apart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "commands", lambda: {"bug": bug, "stop": stop})
+    with pytest.raises(ZeroDivisionError):  # exit code 1, with its traceback
+        cli.main(["bug"])
+    assert cli.main(["stop"]) == 130
+    assert "goes on where it was" in capsys.readouterr().err
+    assert cli.main(["--version"]) == 0
