@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as jsonlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +28,7 @@ _PACKAGES = (
     "pycocoevalcap",
     "tyro",
 )
+_KERNELS_SHOWN = 25
 
 
 def doctor(*, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
@@ -38,7 +39,7 @@ def doctor(*, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> N
     """
     found = _diagnosis()
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(jsonlib.dumps(found, indent=2))
         return
     table("versions", ("package", "version"), list(found["versions"].items()))
     table("device", ("what", "found"), list(found["device"].items()))
@@ -69,6 +70,52 @@ def export(
         raise ConfigError(f"{out}: exists; give another name.")
     write_export(module, layout, out)
     say(f"{out}: written under the names of {layout}.")
+
+
+def bench(
+    *,
+    suite: Literal["ops", "steps", "all"] = "all",
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
+    render: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
+    quick: bool = False,
+    kernels: bool = False,
+    device: str = "auto",
+) -> None:
+    """Measure speed: every operation and step, beside the plain reference and libraries that do the same.
+
+    Args:
+        suite: Operations, steps, or both with how their cost grows.
+        json: File for the figures; with --render, where they are read from.
+        render: Write the figures of --json as a Markdown page and measure nothing.
+        quick: Tiny sizes and few repeats: does it run at all?
+        kernels: Also list the GPU time per kernel of two training steps.
+        device: `auto`, `cpu` or `cuda`.
+    """
+    from askscan.bench.report import COLUMNS, cells, line, write_page
+    from askscan.bench.results import Report
+    from askscan.bench.run import run_bench
+    from askscan.evaluate.runs import pick_device
+
+    if render is not None:
+        if json is None:
+            raise ConfigError("bench --render writes the figures of a file; name it with --json.")
+        write_page(Report.load(json), json.name, render)
+        say(f"{render}: written from {json}.")
+        return
+    say(line(COLUMNS))
+    found = run_bench(
+        pick_device(device),
+        suite=suite,
+        quick=quick,
+        kernels=kernels,
+        json=json,
+        on_result=lambda result: say(line(cells(result))),
+    )
+    say(", ".join(f"{name} {value}" for name, value in found.environment.items()))
+    for name, rows in found.kernels.items():
+        say(f"{name}: {sum(row.microseconds for row in rows) / 1e3:.1f} ms of kernels")
+        for row in rows[:_KERNELS_SHOWN]:
+            say(f"{row.microseconds:9.0f} us {row.calls:5d} x  {row.name[:110]}")
 
 
 def _diagnosis() -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""How long things take, and what the device could do at best.
+
+On a GPU a function is recorded as a CUDA graph where it can be, and its replays are timed by events: launches from
+Python do not count. Inputs rotate, so that repeated runs do not measure the cache.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle
+from pathlib import Path
+
+import torch
+
+Run = Callable[[], object]
+_WARM_UPS = 3
+_PACKAGES = ("torch", "triton", "numpy", "numba", "scipy", "fpsample", "torch-quickfps")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Milliseconds of one run."""
+
+    median_ms: float
+    low_ms: float
+    """Tenth percentile."""
+    high_ms: float
+    """Ninetieth percentile."""
+    num_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """What the device reached here: the limits that shares are of."""
+
+    bytes_per_s: float
+    """A large copy, bytes read plus bytes written."""
+    flops: dict[str, float]
+    """Large matrix products of random numbers, per element type, float32 without TF32."""
+
+
+def timing_of(milliseconds: Sequence[float]) -> Timing:
+    """Median and spread.
+
+    >>> timing_of([3.0, 1.0, 2.0])
+    Timing(median_ms=2.0, low_ms=1.0, high_ms=3.0, num_runs=3)
+    """
+    times = sorted(milliseconds)
+    last = len(times) - 1
+    low, middle, high = (times[round(last * share)] for share in (0.1, 0.5, 0.9))
+    return Timing(median_ms=middle, low_ms=low, high_ms=high, num_runs=len(times))
+
+
+def measure(
+    runs: Sequence[Run],
+    device: torch.device,
+    *,
+    repeats: int,
+    record: bool = True,
+    generators: Sequence[torch.Generator] = (),
+    budget_s: float = 2.0,
+) -> Timing:
+    """Time functions that do the same with different inputs, in turn.
+
+    Args:
+        runs: At least one.
+        device: Where they compute.
+        repeats: Timed runs in all; fewer, but one, where `budget_s` is used up.
+        record: On a GPU, time replays of recordings: for functions without host synchronisation.
+        generators: Random generators that they draw from, apart from the default one.
+        budget_s: Seconds after which no further run is begun.
+    """
+    if device.type == "cuda" and record:
+        runs = [_recorded(run, generators) for run in runs]
+    else:
+        for run in runs:
+            run()
+    times: list[float] = []
+    began = time.perf_counter()
+    for run in cycle(runs):
+        times.append(timed(run, device))
+        if len(times) >= repeats or time.perf_counter() - began > budget_s:
+            return timing_of(times)
+    raise AssertionError("a cycle does not end")
+
+
+def timed(run: Run, device: torch.device) -> float:
+    """Milliseconds of one run, until the device has done it."""
+    if device.type != "cuda":
+        began = time.perf_counter()
+        run()
+        return (time.perf_counter() - began) * 1e3
+    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    run()
+    stop.record()
+    stop.synchronize()
+    return start.elapsed_time(stop)
+
+
+def _recorded(run: Run, generators: Sequence[torch.Generator]) -> Run:
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UPS):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph, stream=stream):
+        run()
+    graph.replay()
+    return graph.replay
+
+
+def ceilings(device: torch.device, *, quick: bool) -> Ceilings:
+    """Measure the device's memory bandwidth and arithmetic."""
+    large = device.type == "cuda" and not quick
+    values = torch.ones(1 << (30 if large else 24), dtype=torch.uint8, device=device)
+    target = torch.empty_like(values)
+    copy = measure([lambda: target.copy_(values)], device, repeats=10)
+    size = 8192 if large else 512
+    flops = {}
+    dtypes = (torch.bfloat16, torch.float32) if device.type == "cuda" else (torch.float32,)
+    for dtype in dtypes:
+        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        product = measure([partial(torch.matmul, a, b)], device, repeats=10)
+        flops[str(dtype).removeprefix("torch.")] = 2 * size**3 / (product.median_ms / 1e3)
+    return Ceilings(bytes_per_s=2 * len(values) / (copy.median_ms / 1e3), flops=flops)
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Where figures come from: device, versions, commit."""
+    found = {"device": _device_name(device), "python": platform.python_version(), "commit": _commit()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} processor, {torch.get_num_threads()} threads"
+
+
+def _commit() -> str:
+    """Commit of the checkout that the package lies in, with a `+` where files of it were changed."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "no checkout"
