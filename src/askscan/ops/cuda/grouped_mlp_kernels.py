@@ -29,115 +29,19 @@ from typing import no_type_check  # constexpr arguments arrive as numbers, or as
 import triton
 import triton.language as tl
 
-
-@triton.jit
-@no_type_check
-def _rows(tile, num_centers, K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr, EVEN: tl.constexpr):
-    """Rows of a tile: the first one's number in (b m k), their numbers after that, centre in (b m), are they real."""
-    r = tl.arange(0, CENTERS * K_PAD)
-    center = tile * CENTERS + r // K_PAD
-    first = tl.cast(tile, tl.int64) * (CENTERS * K)
-    if EVEN:
-        return first, r, center, tl.full((CENTERS * K_PAD,), True, tl.int1)
-    return first, (r // K_PAD) * K + r % K_PAD, center, (r % K_PAD < K) & (center < num_centers)
-
-
-@triton.jit
-@no_type_check
-def _centers(tile, c, num_centers, C: tl.constexpr, CENTERS: tl.constexpr, EVEN: tl.constexpr):
-    """Offsets of a (channels, centres) tile in a (b m, C) tensor, and are the centres real."""
-    center = tl.arange(0, CENTERS)
-    at = tl.cast(tile, tl.int64) * (CENTERS * C) + center[None, :] * C + c[:, None]
-    if EVEN:
-        return at, tl.full((1, CENTERS), True, tl.int1)
-    return at, (tile * CENTERS + center < num_centers)[None, :]
-
-
-@triton.jit
-@no_type_check
-def _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW: tl.constexpr, DTYPE: tl.constexpr):
-    """(16, rows): relative xyz, what its rounding lost, xyz again, raw features, zeros, and 1 for real rows."""
-    j = tl.arange(0, 16)[:, None]
-    v = tl.zeros((16, point.shape[0]), tl.float32)
-    for axis in tl.static_range(3):
-        position = tl.load(xyz + point * 3 + axis, mask=valid, other=0.0)
-        relative = (position - tl.load(centers + center * 3 + axis, mask=valid, other=0.0)) * inv_radius
-        v = tl.where((j < 9) & (j % 3 == axis), relative[None, :], v)
-    for i in tl.static_range(NUM_RAW):
-        v = tl.where(j == 9 + i, tl.load(raw + point * NUM_RAW + i, mask=valid, other=0.0)[None, :], v)
-    v = tl.where((j >= 3) & (j < 6), v - v.to(DTYPE).to(tl.float32), v)
-    return tl.where((j == 15) & valid[None, :], 1.0, v).to(DTYPE)
-
-
-@triton.jit
-@no_type_check
-def _direct_weight(w1, w1_stride, C1: tl.constexpr, NUM_RAW: tl.constexpr, DTYPE: tl.constexpr):
-    """(C1, 16): W1 for the direct input: rounded, rounded again, what the rounding lost; zero for the constant.
-
-    The three products give a coordinate about the precision of float32; raw features are rounded as autocast does.
-    """
-    j = tl.arange(0, 16)[None, :]
-    column = tl.where(j < 9, j % 3, j - 6)
-    c = tl.arange(0, C1)[:, None]
-    w = tl.load(w1 + c * w1_stride + column, mask=(j < 9 + NUM_RAW) & (c >= 0), other=0.0)
-    return tl.where((j >= 6) & (j < 9), w - w.to(DTYPE).to(tl.float32), w).to(DTYPE)
-
-
-@triton.jit
-@no_type_check
-def _norm(stats, gamma, beta, C: tl.constexpr, eps):
-    """(C, 1) scale and shift of BatchNorm. `stats` is (2, C): mean, biased variance."""
-    c = tl.arange(0, C)
-    scale = tl.load(gamma + c) / tl.sqrt(tl.load(stats + C + c) + eps)
-    return scale[:, None], (tl.load(beta + c) - tl.load(stats + c) * scale)[:, None]
-
-
-@triton.jit
-@no_type_check
-def _standard(stats, C: tl.constexpr, eps):
-    """(C, 1) scale and shift that make y standard: 1 / deviation, -mean / deviation."""
-    c = tl.arange(0, C)
-    scale = 1.0 / tl.sqrt(tl.load(stats + C + c) + eps)
-    return scale[:, None], (-tl.load(stats + c) * scale)[:, None]
-
-
-@triton.jit
-@no_type_check
-def _activate(y, scale, shift, valid, DTYPE: tl.constexpr):
-    return tl.where(valid[None, :], tl.maximum(y * scale + shift, 0.0), 0.0).to(DTYPE)
-
-
-@triton.jit
-@no_type_check
-def _load_tile(y, first, row, valid, C: tl.constexpr):
-    """(C, rows) of a (b m k, C) tensor, in float32."""
-    c = tl.arange(0, C)
-    return tl.load(y + first * C + row[None, :] * C + c[:, None], mask=valid[None, :], other=0.0).to(tl.float32)
-
-
-@triton.jit
-@no_type_check
-def _store_tile(y, value, first, row, valid, C: tl.constexpr):
-    c = tl.arange(0, C)
-    tl.store(y + first * C + row[None, :] * C + c[:, None], value.to(y.dtype.element_ty), mask=valid[None, :])
-
-
-@triton.jit
-@no_type_check
-def _first_layer(x, y1, w, first, row, valid, C1: tl.constexpr, PROJECTED: tl.constexpr):
-    """y1 of a tile: as stored where projected features entered it, else made again."""
-    if PROJECTED:
-        return _load_tile(y1, first, row, valid, C1)
-    return tl.dot(w, _load_tile(x, first, row, valid, 16).to(x.dtype.element_ty), input_precision="ieee")
-
-
-@triton.jit
-@no_type_check
-def _store_sums(partial, s0, s1, C: tl.constexpr):
-    """This program's row of (programs, 2, C)."""
-    at = partial + tl.program_id(0) * (2 * C) + tl.arange(0, C)
-    tl.store(at, s0)
-    tl.store(at + C, s1)
+from askscan.ops.cuda.grouped_mlp_tiles import (
+    activate,
+    direct_input,
+    direct_weight,
+    first_layer,
+    load_tile,
+    norm,
+    standard,
+    store_sums,
+    store_tile,
+    tile_centers,
+    tile_rows,
+)
 
 
 @triton.jit
@@ -149,23 +53,23 @@ def first_kernel(
 ):  # fmt: skip
     """Direct input, y1 (where projected features enter it) and sums of y1 and its square."""
     dtype = x.dtype.element_ty
-    w = _direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
+    w = direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
     s0 = tl.zeros((C1,), tl.float32)
     s1 = tl.zeros((C1,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, center, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        first, row, center, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
         point = tl.load(index + first + row, mask=valid, other=0).to(tl.int32) + (center // m) * n
-        direct = _direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW, dtype)
-        _store_tile(x, direct, first, row, valid, 16)
+        direct = direct_input(xyz, centers, raw, point, center, valid, inv_radius, NUM_RAW, dtype)
+        store_tile(x, direct, first, row, valid, 16)
         y = tl.dot(w, direct, input_precision="ieee")
         if PROJECTED:
             c1 = tl.arange(0, C1)
             at = point.to(tl.int64)[None, :] * C1 + c1[:, None]
             y += tl.load(projected + at, mask=valid[None, :], other=0.0).to(tl.float32)
-            _store_tile(y1, y, first, row, valid, C1)
+            store_tile(y1, y, first, row, valid, C1)
         s0 += tl.sum(y, axis=1)
         s1 += tl.sum(y * y, axis=1)
-    _store_sums(partial, s0, s1, C1)
+    store_sums(partial, s0, s1, C1)
 
 
 @triton.jit
@@ -179,19 +83,19 @@ def second_kernel(
     c1 = tl.arange(0, C1)
     c2 = tl.arange(0, C2)
     dtype = y2.dtype.element_ty
-    w = _direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
+    w = direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
     w2_tile = tl.load(w2 + c2[:, None] * C1 + c1[None, :]).to(dtype)
-    scale, shift = _norm(stats1, gamma1, beta1, C1, eps)
+    scale, shift = norm(stats1, gamma1, beta1, C1, eps)
     s0 = tl.zeros((C2,), tl.float32)
     s1 = tl.zeros((C2,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
-        a1 = _activate(_first_layer(x, y1, w, first, row, valid, C1, PROJECTED), scale, shift, valid, dtype)
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        a1 = activate(first_layer(x, y1, w, first, row, valid, C1, PROJECTED), scale, shift, valid, dtype)
         y = tl.dot(w2_tile, a1, input_precision="ieee")
-        _store_tile(y2, y, first, row, valid, C2)
+        store_tile(y2, y, first, row, valid, C2)
         s0 += tl.sum(y, axis=1)
         s1 += tl.sum(y * y, axis=1)
-    _store_sums(partial, s0, s1, C2)
+    store_sums(partial, s0, s1, C2)
 
 
 @triton.jit
@@ -215,12 +119,12 @@ def third_kernel(
     c3 = tl.arange(0, C3)
     dtype = y2.dtype.element_ty
     w3_tile, sign = _signed_weight(w3, gamma3, C2, C3, dtype)
-    scale, shift = _norm(stats2, gamma2, beta2, C2, eps)
+    scale, shift = norm(stats2, gamma2, beta2, C2, eps)
     s0 = tl.zeros((C3,), tl.float32)
     s1 = tl.zeros((C3,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
-        a2 = _activate(_load_tile(y2, first, row, valid, C2), scale, shift, valid, dtype)
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        a2 = activate(load_tile(y2, first, row, valid, C2), scale, shift, valid, dtype)
         z = tl.dot(w3_tile, a2, input_precision="ieee")
         s0 += tl.sum(z, axis=1)
         s1 += tl.sum(z * z, axis=1)
@@ -228,10 +132,10 @@ def third_kernel(
         best = tl.max(z, axis=2)
         slot = tl.arange(0, K_PAD)[None, None, :]
         chosen = tl.min(tl.where(z == best[:, :, None], slot, K_PAD - 1), axis=2)
-        at, here = _centers(tile, c3, num_centers, C3, CENTERS, EVEN)
+        at, here = tile_centers(tile, c3, num_centers, C3, CENTERS, EVEN)
         tl.store(top + at, best * sign, mask=here)
         tl.store(winner + at, chosen.to(tl.uint8), mask=here)
-    _store_sums(partial, s0 * tl.reshape(sign, (C3,)), s1, C3)
+    store_sums(partial, s0 * tl.reshape(sign, (C3,)), s1, C3)
 
 
 @triton.jit
@@ -247,19 +151,19 @@ def evaluate_kernel(
     c2 = tl.arange(0, C2)
     c3 = tl.arange(0, C3)
     dtype = out.dtype.element_ty
-    w = _direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
+    w = direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
     w2_tile = tl.load(w2 + c2[:, None] * C1 + c1[None, :]).to(dtype)
     w3_tile, sign = _signed_weight(w3, gamma3, C2, C3, dtype)
-    scale1, shift1 = _norm(stats1, gamma1, beta1, C1, eps)
-    scale2, shift2 = _norm(stats2, gamma2, beta2, C2, eps)
-    scale3, shift3 = _norm(stats3, gamma3, beta3, C3, eps)
+    scale1, shift1 = norm(stats1, gamma1, beta1, C1, eps)
+    scale2, shift2 = norm(stats2, gamma2, beta2, C2, eps)
+    scale3, shift3 = norm(stats3, gamma3, beta3, C3, eps)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
-        a1 = _activate(_first_layer(x, y1, w, first, row, valid, C1, PROJECTED), scale1, shift1, valid, dtype)
-        a2 = _activate(tl.dot(w2_tile, a1, input_precision="ieee"), scale2, shift2, valid, dtype)
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        a1 = activate(first_layer(x, y1, w, first, row, valid, C1, PROJECTED), scale1, shift1, valid, dtype)
+        a2 = activate(tl.dot(w2_tile, a1, input_precision="ieee"), scale2, shift2, valid, dtype)
         z = tl.where(valid[None, :], tl.dot(w3_tile, a2, input_precision="ieee"), -float("inf"))
         best = tl.max(tl.reshape(z, (C3, CENTERS, K_PAD)), axis=2)
-        at, here = _centers(tile, c3, num_centers, C3, CENTERS, EVEN)
+        at, here = tile_centers(tile, c3, num_centers, C3, CENTERS, EVEN)
         tl.store(out + at, tl.maximum(best * (sign * scale3) + shift3, 0.0).to(dtype), mask=here)
 
 
@@ -297,7 +201,7 @@ def output_kernel(top, stats, gamma, beta, out, num_rows, eps, C: tl.constexpr, 
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     at = r.to(tl.int64)[None, :] * C + tl.arange(0, C)[:, None]
     here = (r < num_rows)[None, :]
-    scale, shift = _norm(stats, gamma, beta, C, eps)
+    scale, shift = norm(stats, gamma, beta, C, eps)
     y = tl.load(top + at, mask=here, other=0.0)
     tl.store(out + at, tl.maximum(y * scale + shift, 0.0).to(out.dtype.element_ty), mask=here)
 
@@ -309,8 +213,8 @@ def back_output_kernel(
 ):
     """Gradient through the last ReLU per centre, times gamma / deviation; its sums, plain and times normalised y3."""
     c = tl.arange(0, C)
-    scale, shift = _norm(stats, gamma, beta, C, eps)
-    inv_std, offset = _standard(stats, C, eps)
+    scale, shift = norm(stats, gamma, beta, C, eps)
+    inv_std, offset = standard(stats, C, eps)
     s0 = tl.zeros((C,), tl.float32)
     s1 = tl.zeros((C,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
@@ -323,7 +227,7 @@ def back_output_kernel(
         tl.store(g + at, grad * scale, mask=here)
         s0 += tl.sum(grad, axis=1)
         s1 += tl.sum(grad * (y * inv_std + offset), axis=1)
-    _store_sums(partial, s0, s1, C)
+    store_sums(partial, s0, s1, C)
 
 
 @triton.jit
@@ -349,18 +253,18 @@ def back_third_kernel(
     c3 = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     dtype = y2.dtype.element_ty
     w3_tile = tl.load(w3 + c3[:, None] * C2 + c2[None, :]).to(dtype)
-    scale, shift = _norm(stats2, gamma2, beta2, C2, eps)
-    inv_std, offset = _standard(stats2, C2, eps)
+    scale, shift = norm(stats2, gamma2, beta2, C2, eps)
+    inv_std, offset = standard(stats2, C2, eps)
     _p, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
     dw = tl.zeros((BLOCK, C2), tl.float32)
     s0 = tl.zeros((C2,), tl.float32)
     s1 = tl.zeros((C2,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
-        y = _load_tile(y2, first, row, valid, C2)
-        a2 = _activate(y, scale, shift, valid, dtype)
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        y = load_tile(y2, first, row, valid, C2)
+        a2 = activate(y, scale, shift, valid, dtype)
         z = tl.dot(w3_tile, a2, input_precision="ieee")
-        at, here = _centers(tile, c3, num_centers, C3, CENTERS, EVEN)
+        at, here = tile_centers(tile, c3, num_centers, C3, CENTERS, EVEN)
         chosen = tl.load(winner + at, mask=here, other=255).to(tl.int32)
         grad = tl.load(g + at, mask=here, other=0.0)
         slot = tl.arange(0, K_PAD)[None, None, :]
@@ -372,11 +276,11 @@ def back_third_kernel(
         if INPUT:
             d2 = tl.dot(tl.trans(w3_tile), d3, input_precision="ieee")
             d2 = tl.where(y * scale + shift > 0.0, d2, 0.0)
-            _store_tile(g2, d2, first, row, valid, C2)
+            store_tile(g2, d2, first, row, valid, C2)
             s0 += tl.sum(d2, axis=1)
             s1 += tl.sum(d2 * (y * inv_std + offset), axis=1)
     if INPUT:
-        _store_sums(partial, s0, s1, C2)
+        store_sums(partial, s0, s1, C2)
     if WEIGHT:
         tl.store(partial_w + (tl.program_id(0) * C3 + c3[:, None]) * C2 + c2[None, :], dw)
 
@@ -395,10 +299,10 @@ def back_second_kernel(
     c2 = tl.arange(0, C2)
     j = tl.arange(0, 16)
     dtype = y2.dtype.element_ty
-    w = _direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
+    w = direct_weight(w1, w1_stride, C1, NUM_RAW, dtype)
     w2_tile = tl.load(w2 + c2[:, None] * C1 + c1[None, :]).to(dtype)
-    scale, shift = _norm(stats1, gamma1, beta1, C1, eps)
-    inv_std, offset = _standard(stats1, C1, eps)
+    scale, shift = norm(stats1, gamma1, beta1, C1, eps)
+    inv_std, offset = standard(stats1, C1, eps)
     p, q, r = _affine(stats2, gamma2, means2, c2, C2, eps)
     dw = tl.zeros((C2, C1), tl.float32)
     gx = tl.zeros((16, C1), tl.float32)
@@ -407,31 +311,31 @@ def back_second_kernel(
     s0 = tl.zeros((C1,), tl.float32)
     s1 = tl.zeros((C1,), tl.float32)
     for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
-        first, row, _, valid = _rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
-        grad = _load_tile(g2, first, row, valid, C2)
-        y = _load_tile(y2, first, row, valid, C2)
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        grad = load_tile(g2, first, row, valid, C2)
+        y = load_tile(y2, first, row, valid, C2)
         d2 = tl.where(valid[None, :], grad * p[:, None] - y * r[:, None] - q[:, None], 0.0).to(dtype)
-        y = _first_layer(x, y1, w, first, row, valid, C1, PROJECTED)
-        a1 = _activate(y, scale, shift, valid, dtype)
+        y = first_layer(x, y1, w, first, row, valid, C1, PROJECTED)
+        a1 = activate(y, scale, shift, valid, dtype)
         dw = tl.dot(d2, tl.trans(a1), dw, input_precision="ieee")
         d1 = tl.dot(tl.trans(w2_tile), d2, input_precision="ieee")
         d1 = tl.where(y * scale + shift > 0.0, d1, 0.0)
         normed = y * inv_std + offset
         s0 += tl.sum(d1, axis=1)
         s1 += tl.sum(d1 * normed, axis=1)
-        direct = _load_tile(x, first, row, valid, 16)
+        direct = load_tile(x, first, row, valid, 16)
         sx += tl.sum(direct, axis=1)
         gx = tl.dot(direct.to(dtype), tl.trans(d1.to(dtype)), gx, input_precision="ieee")
         hx = tl.dot(direct.to(dtype), tl.trans(normed.to(dtype)), hx, input_precision="ieee")
         if STORE:
-            _store_tile(g1, d1, first, row, valid, C1)
+            store_tile(g1, d1, first, row, valid, C1)
         if CENTER_SUMS:
-            at, here = _centers(tile, c1, num_centers, C1, CENTERS, EVEN)
+            at, here = tile_centers(tile, c1, num_centers, C1, CENTERS, EVEN)
             normed = tl.where(valid[None, :], normed, 0.0)
             tl.store(center_sums + at, tl.sum(tl.reshape(d1, (C1, CENTERS, K_PAD)), axis=2), mask=here)
             at += tl.cast(num_centers, tl.int64) * C1
             tl.store(center_sums + at, tl.sum(tl.reshape(normed, (C1, CENTERS, K_PAD)), axis=2), mask=here)
-    _store_sums(partial, s0, s1, C1)
+    store_sums(partial, s0, s1, C1)
     pid = tl.program_id(0)
     tl.store(partial_w + (pid * C2 + c2[:, None]) * C1 + c1[None, :], dw)
     at_x = partial_x + pid * (2 * C1 + 1) * 16
