@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tests.models import tiny
 from torch import nn
 
 from askscan.errors import ConfigError
-from askscan.models.scene_encoder import SceneModel, TransformerLayer, scene_frame
+from askscan.models.scene_encoder import SceneModel, TransformerLayer, attention_by_channel, scene_frame
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
@@ -87,3 +88,17 @@ def test_impossible_options_are_refused() -> None:
         replace(tiny.ENCODER, num_heads=3)
     with pytest.raises(ConfigError, match="dropout"):
         replace(tiny.ENCODER, dropout=1.0)
+
+
+def test_a_channel_in_place_of_a_mask_hides_keys(generator: torch.Generator):
+    def draw() -> torch.Tensor:
+        return torch.randn(3, 2, 11, 8, generator=generator, requires_grad=True)
+
+    query, key, value = draw(), draw(), draw()
+    visible = torch.rand(3, 11, generator=generator) < 0.6
+    visible[:, 0] = True
+    out = attention_by_channel(query, key, value, visible, 0.0)
+    wanted = F.scaled_dot_product_attention(query, key, value, attn_mask=visible[:, None, None])
+    torch.testing.assert_close(out, wanted)
+    grads, wanted_grads = (torch.autograd.grad(x.square().sum(), (query, key, value)) for x in (out, wanted))
+    torch.testing.assert_close(grads, wanted_grads)

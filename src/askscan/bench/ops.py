@@ -62,8 +62,8 @@ class Case:
 
     name: str
     runs: Variants
-    num_bytes: float = 0
-    operations: float = 0
+    num_bytes: int = 0
+    operations: int = 0
     dtype: str = "float32"
     goal: tuple[float, float] | None = None
     """(published, goal) in ms, at the default size on a GPU."""

@@ -91,7 +91,7 @@ def make_questions(scene_ids: Sequence[str], size: Size, per_scene: int) -> tupl
     ]
     count = rng.integers(_TOKENS[0], _TOKENS[1] + 1, len(questions))
     count[0] = _TOKENS[1]
-    return questions, RaggedTokens(features=_random(rng, count.sum(), size.width).astype(np.float16), count=count)
+    return questions, RaggedTokens(features=_random(rng, int(count.sum()), size.width).astype(np.float16), count=count)
 
 
 def make_question_bank(bank: SceneBank, size: Size) -> QuestionBank:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from askscan.errors import ConfigError
 from askscan.models.norm import EPS, BatchNorm, sum_over_processes
 from askscan.ops import ball_query, farthest_points, interpolate, interpolation_weights, three_nearest
-from askscan.ops.grouped_mlp import ConvNorm, grouped_mlp
+from askscan.ops.grouped_mlp import ConvNorm, RowsByPoint, grouped_mlp, rows_by_point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,8 @@ class BackboneIndices:
     """Per feature propagation, the three nearest points of the deeper layer."""
     coarse_weight: tuple[Float[Tensor, "b _ 3"], ...]
     """Their weights, summing to 1."""
+    by_point: tuple[RowsByPoint | None, ...] = (None,) * 4
+    """Per set abstraction, `neighbors` ordered by point, which the kernels' gradients use; None: not made ahead."""
 
 
 class MlpLayer(nn.Module):
@@ -115,6 +117,7 @@ class SetAbstraction(nn.Module):
         centers: Float[Tensor, "b m 3"],
         index: Int[Tensor, "b m k"],
         features: Float[Tensor, "b n c"] | None,
+        by_point: RowsByPoint | None = None,
     ) -> Float[Tensor, "b m d"]:
         """Features of the centres; the first three input channels are (neighbour - centre) / radius."""
         layers = [cast(MlpLayer, layer) for layer in self.mlp]
@@ -132,6 +135,7 @@ class SetAbstraction(nn.Module):
             momentum=layers[0].norm.momentum,
             eps=EPS,
             all_reduce=sum_over_processes() if self.training else None,
+            by_point=by_point,
         )
 
 
@@ -187,7 +191,18 @@ class Backbone(nn.Module):
             distance, index = three_nearest(fine, deep)
             coarse.append(index)
             weights.append(interpolation_weights(distance))
-        return BackboneIndices(centers=centers, neighbors=neighbors, coarse=tuple(coarse), coarse_weight=tuple(weights))
+        kernels = self.training and xyz.is_cuda
+        return BackboneIndices(
+            centers=centers,
+            neighbors=neighbors,
+            coarse=tuple(coarse),
+            coarse_weight=tuple(weights),
+            # The points' own features, in the first layer, have no gradient.
+            by_point=(
+                None,
+                *(rows_by_point(neighbors[i], levels[i].shape[1]) if kernels else None for i in range(1, 4)),
+            ),
+        )
 
     def _levels(self, xyz: Tensor, centers: Tensor) -> list[Tensor]:
         # A prefix of a farthest-point order is itself the farthest-point order of that prefix.
@@ -203,7 +218,7 @@ class Backbone(nn.Module):
         levels = self._levels(xyz, indices.centers)
         features: list[Tensor | None] = [points[..., 3:].contiguous() if self.config.in_channels else None]
         for i, layer in enumerate((self.sa1, self.sa2, self.sa3, self.sa4)):
-            features.append(layer(levels[i], levels[i + 1], indices.neighbors[i], features[i]))
+            features.append(layer(levels[i], levels[i + 1], indices.neighbors[i], features[i], indices.by_point[i]))
         x = self.fp1(features[4], features[3], indices.coarse[0], indices.coarse_weight[0])
         x = self.fp2(x, features[2], indices.coarse[1], indices.coarse_weight[1])
         return indices.centers[:, : self.config.num_centers[1]], levels[2], x

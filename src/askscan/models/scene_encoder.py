@@ -47,6 +47,30 @@ class SceneEncoderConfig:
             )
 
 
+_HIDDEN = -(2.0**15)
+"""Added to the products of hidden keys; representable in 16 bits, and far below what softmax can tell from zero."""
+
+
+def attention_by_channel(
+    query: Float[Tensor, "b h t c"],
+    key: Float[Tensor, "b h t c"],
+    value: Float[Tensor, "b h t c"],
+    visible: Bool[Tensor, "b t"],
+    dropout: float,
+) -> Float[Tensor, "b h t c"]:
+    """Attention to the visible keys by the kernels that take no mask, which are several times faster.
+
+    One channel more, 1 in every query and very negative in hidden keys, does what the mask would. Eight are added:
+    the kernels want a multiple of that.
+    """
+    width = query.shape[-1]
+    hidden = torch.where(visible, 0.0, _HIDDEN).to(key.dtype)[:, None, :, None].expand(*key.shape[:3], 1)
+    query = torch.cat([query, torch.ones_like(hidden), query.new_zeros(*key.shape[:3], 7)], -1)
+    key = torch.cat([key, hidden, key.new_zeros(*key.shape[:3], 7)], -1)
+    value = F.pad(value, (0, 8))
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=width**-0.5)[..., :width]
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention (Vaswani et al. 2017); parameters are named and shaped as torch's."""
 
@@ -63,9 +87,12 @@ class SelfAttention(nn.Module):
         """Every token looks at the `visible` ones (all, if None)."""
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mask = None if visible is None else visible[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        if visible is not None and x.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+            out = attention_by_channel(query, key, value, visible, dropout)
+        else:
+            mask = None if visible is None else visible[:, None, None, :]
+            out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
 
