@@ -51,7 +51,7 @@ def _rows(device: torch.device, suite: Suites, quick: bool, kernels: bool, repor
     cuda = device.type == "cuda"
     op_size = ops.QUICK_SIZE if quick else ops.OpSize() if cuda else ops.CPU_SIZE
     if suite != "ops":
-        bench = steps.Bench(device, _QUICK if quick else Size() if cuda else _CPU, 3 if quick else 30 if cuda else 5)
+        bench = steps.Bench(device, _QUICK if quick else Size() if cuda else _CPU, 2 if quick else 30 if cuda else 5)
         variants = steps.QUICK_VARIANTS if quick else steps.VARIANTS if cuda else steps.CPU_VARIANTS
         yield from steps.measure_steps(bench, variants, reference=True)
         if kernels and cuda:

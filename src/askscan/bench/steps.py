@@ -143,7 +143,7 @@ class Bench:
         trainer = self.trainer(variant)
         losses = {"askscan": _first_steps(trainer)[0]}
         steps = range(_CHECKED_STEPS, _CHECKED_STEPS + self.repeats)
-        times = {"askscan": timing_of([timed(partial(trainer.advance, step), self.device) for step in steps])}
+        times = {"askscan": timing_of(timed((partial(trainer.advance, step) for step in steps), self.device))}
         peak_gib = peak()
         del trainer
         if reference:
@@ -275,7 +275,7 @@ class Bench:
 
 def _first_steps(trainer: Trainer) -> tuple[float, list[float]]:
     """Mean loss of the first steps of a training, and the milliseconds of the last three of them."""
-    times = [timed(partial(trainer.advance, step), trainer.device) for step in range(_CHECKED_STEPS)]
+    times = timed((partial(trainer.advance, step) for step in range(_CHECKED_STEPS)), trainer.device)
     *sums, count = trainer.sums.tolist()
     return dict(zip(trainer.value_names, sums, strict=True))["loss"] / count, times[-3:]
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -52,9 +53,8 @@ def timing_of(milliseconds: Sequence[float]) -> Timing:
     Timing(median_ms=2.0, low_ms=1.0, high_ms=3.0, num_runs=3)
     """
     times = sorted(milliseconds)
-    last = len(times) - 1
-    low, middle, high = (times[round(last * share)] for share in (0.1, 0.5, 0.9))
-    return Timing(median_ms=middle, low_ms=low, high_ms=high, num_runs=len(times))
+    low, high = (times[round((len(times) - 1) * share)] for share in (0.1, 0.9))
+    return Timing(median_ms=median(times), low_ms=low, high_ms=high, num_runs=len(times))
 
 
 def measure(
@@ -84,24 +84,32 @@ def measure(
     times: list[float] = []
     began = time.perf_counter()
     for run in cycle(runs):
-        times.append(timed(run, device))
+        times += timed([run], device)
         if len(times) >= repeats or time.perf_counter() - began > budget_s:
             return timing_of(times)
     raise AssertionError("a cycle does not end")
 
 
-def timed(run: Run, device: torch.device) -> float:
-    """Milliseconds of one run, until the device has done it."""
+def timed(runs: Iterable[Run], device: torch.device) -> list[float]:
+    """Milliseconds of each of some consecutive runs; on a GPU the host does not wait in between."""
     if device.type != "cuda":
-        began = time.perf_counter()
+        marks = [time.perf_counter()]
+        for run in runs:
+            run()
+            marks.append(time.perf_counter())
+        return [(after - before) * 1e3 for before, after in pairwise(marks)]
+    events = [_mark()]
+    for run in runs:
         run()
-        return (time.perf_counter() - began) * 1e3
-    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    run()
-    stop.record()
-    stop.synchronize()
-    return start.elapsed_time(stop)
+        events.append(_mark())
+    torch.cuda.synchronize()
+    return [before.elapsed_time(after) for before, after in pairwise(events)]
+
+
+def _mark() -> torch.cuda.Event:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
 
 
 def _recorded(run: Run, generators: Sequence[torch.Generator]) -> Run:
