@@ -201,6 +201,23 @@ def test_names_that_do_not_match_never_pass(tmp_path: Path, kind: str, damage: s
         assert torch.equal(tensor, before[name]), f"{name} changed though the load failed"
 
 
+def test_positions_start_anew_where_the_file_knows_none_and_that_is_said(tmp_path: Path) -> None:
+    encoder = replace(tiny.ENCODER, positions=True)
+    model = ScanQA(replace(tiny.SCAN_QA, scene=replace(tiny.SCENE, encoder=encoder)))
+    path = tmp_path / "model.safetensors"
+    save_file(Pretrainer(tiny.PRETRAINER).state_dict(), path)
+    coverage = load_into(model, read_checkpoint(path))
+    assert coverage.notes == ("the file's model knows no positions: their embedding starts anew",)
+    assert coverage.num_loaded == coverage.num_wanted
+    whole = Pretrainer(replace(tiny.PRETRAINER, scene=replace(tiny.SCENE, encoder=encoder))).state_dict()
+    save_file(whole, path)
+    assert load_into(model, read_checkpoint(path)).notes == ()
+    del whole["scene.encoder.position_embedding.2.bias"]
+    save_file(whole, path)
+    with pytest.raises(WeightsError, match=r"missing: scene\.encoder\.position_embedding\.2\.bias"):
+        load_into(model, read_checkpoint(path))
+
+
 def test_exports_come_back(tmp_path: Path) -> None:
     torch.manual_seed(3)
     pretrainer, qa = Pretrainer(PretrainerConfig()), ScanQA(ScanQAConfig(num_answers=50))

@@ -11,16 +11,23 @@ import torch
 import yaml
 
 from askscan.data.annotations import Task
+from askscan.data.bank import InputConfig
 from askscan.errors import ConfigError, DataError, WeightsError
 from askscan.models.pretrainer import Pretrainer
+from askscan.models.published import VOCABULARY, read_published_run
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.models.teacher import DEFAULT_TEACHER, Teacher
+from askscan.models.weights import load_into
 from askscan.plain import from_plain
 from askscan.train.checkpoint import RunFolder, load_weights
 from askscan.train.config import AnswerConfig, PretrainConfig
 
 DEFAULT_RUN = Path(__file__).parents[1] / "shipped" / "rooms"
 """The question-answering model of the package, trained on generated rooms."""
+
+
+PUBLISHED_TEACHER = "openai/clip-vit-base-patch32"
+"""The teacher of the published models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +43,11 @@ class Run:
     """The answer vocabulary in its order, with counts in the training split; empty for pre-training."""
     object_names: frozenset[str]
     """Kinds of objects that the training questions were about; empty where the run does not say."""
-    teacher_identity: str
+    teacher_identity: str | None
+    """None: the run does not say (a published one)."""
     teacher_name: str
+    weights: Path
+    """The file that the module was filled from."""
 
     @property
     def task(self) -> Task:
@@ -55,7 +65,14 @@ class Run:
             WeightsError: It cannot be found, or it is another one.
         """
         teacher = Teacher.load(name or self.teacher_name, device)
-        if teacher.identity != self.teacher_identity:
+        if self.teacher_identity is None:
+            width = self.config.model.text_width if isinstance(self.config, AnswerConfig) else teacher.token_width
+            if teacher.token_width != width:
+                raise WeightsError(
+                    f"{self.name}: was trained with text features of {width} channels ({self.teacher_name}), but those "
+                    f"of {teacher.name!r} have {teacher.token_width}; give the right teacher with --teacher."
+                )
+        elif teacher.identity != self.teacher_identity:
             raise WeightsError(
                 f"{self.name}: was trained with teacher {self.teacher_identity} ({self.teacher_name}), but "
                 f"{name or self.teacher_name!r} is {teacher.identity}; give the right one with --teacher."
@@ -91,11 +108,15 @@ def resolve_run(name: str | Path) -> Path:
 def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
     """Read a run, strictly: every weight of the model must be in the file, and nothing else.
 
+    A question-answering folder of the published 3D-VQA code (model.pth, answer_vocab.json, info.json) is a run too.
+
     Raises:
         ConfigError: There is no such run, or its configuration cannot be read.
         WeightsError: The weights do not fit.
     """
     folder = RunFolder(resolve_run(name))
+    if not folder.config.is_file() and (folder.path / VOCABULARY).is_file():
+        return _published(str(name), folder, device)
     description = _description(folder)
     where = str(folder.config)
     counts: dict[str, int] = {}
@@ -118,6 +139,7 @@ def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
         module=module.eval().requires_grad_(False).to(device),
         answer_counts=counts,
         object_names=frozenset(description.get("object_names", ())),
+        weights=folder.model,
         teacher_identity=str(description.get("teacher")),
         teacher_name=_teacher_name(folder, str(description.get("teacher_name", "default"))),
     )
@@ -138,6 +160,28 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r}: no CUDA device was found; use cpu.")
     return device
+
+
+def _published(name: str, folder: RunFolder, device: torch.device | str) -> Run:
+    """A run from a folder of the published code (Parelli et al., CVPRW 2023)."""
+    found = read_published_run(folder.path)
+    backbone = found.config.scene.detector.backbone
+    inputs = InputConfig(
+        num_points=found.num_points, color=backbone.color, normals=backbone.normals, height=backbone.height
+    )
+    module = ScanQA(found.config)
+    load_into(module, found.weights)
+    return Run(
+        name=name,
+        folder=folder,
+        config=AnswerConfig(model=found.config, inputs=inputs),
+        module=module.eval().requires_grad_(False).to(device),
+        answer_counts=dict(found.answer_counts),
+        object_names=frozenset(),
+        weights=found.weights.path,
+        teacher_identity=None,
+        teacher_name=PUBLISHED_TEACHER,
+    )
 
 
 def _description(folder: RunFolder) -> dict[str, Any]:

@@ -16,6 +16,12 @@ from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
 from askscan.models.votenet import DetectorConfig
 from askscan.models.weights import BACKBONE, DETECTOR, FIRST_LAYER, TITLES, Foreign, published_inputs, read_checkpoint
 
+VOCABULARY = "answer_vocab.json"
+"""What tells a published question-answering folder from ours."""
+NUM_POINTS = 30_000
+"""Points per scene where the options do not say."""
+MAX_NUMBER = 1_000_000
+
 
 def detector_config(foreign: Foreign) -> DetectorConfig:
     """The detector that a checkpoint's tensors fit: widths and inputs are read from their shapes."""
@@ -66,8 +72,10 @@ class PublishedRun:
 
     weights: Foreign
     config: ScanQAConfig
-    answers: tuple[str, ...]
-    """The vocabulary, in the order of the answer head."""
+    answer_counts: Mapping[str, int]
+    """The vocabulary in the order of the answer head, with counts in the training split."""
+    num_points: int
+    """Points sampled per scene."""
     options: Mapping[str, Any]
     """The options it was trained with, as its info.json has them."""
 
@@ -78,20 +86,27 @@ def read_published_run(folder: Path) -> PublishedRun:
     weights = read_checkpoint(folder)
     if weights.kind != "3dvqa-qa":
         raise WeightsError(f"{weights.path}: expected {TITLES['3dvqa-qa']} weights, got {TITLES[weights.kind]}")
-    answers = tuple(sorted(_json_object(folder / "answer_vocab.json")))
+    path = folder / VOCABULARY
+    counts = dict(sorted(_json_object(path).items()))
+    wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
+    if wrong:
+        raise WeightsError(f"{path}: the count of {wrong[0]!r} is {counts[wrong[0]]!r}, expected a positive number")
     options = _json_object(folder / "info.json")
     config = scan_qa_config(weights)
-    if config.num_answers != len(answers):
-        raise WeightsError(
-            f"{folder / 'answer_vocab.json'}: {len(answers)} answers, but {weights.path.name} has {config.num_answers}"
-        )
+    if config.num_answers != len(counts):
+        raise WeightsError(f"{path}: {len(counts)} answers, but {weights.path.name} has {config.num_answers}")
     detector = config.scene.detector
-    num_proposals = options.get("num_proposals", detector.num_proposals)
-    if not isinstance(num_proposals, int) or num_proposals < 1:
-        raise WeightsError(f"{folder / 'info.json'}: num_proposals is {num_proposals!r}, expected a positive number")
-    detector = replace(detector, num_proposals=num_proposals, backbone=_published_inputs(detector.backbone, options))
+    numbers = {"num_proposals": detector.num_proposals, "num_points": NUM_POINTS}
+    for name, default in numbers.items():
+        numbers[name] = options.get(name, default)
+        if type(numbers[name]) is not int or not 1 <= numbers[name] <= MAX_NUMBER:
+            raise WeightsError(f"{folder / 'info.json'}: {name} is {numbers[name]!r}, expected a positive number")
+    backbone = _published_inputs(detector.backbone, options)
+    detector = replace(detector, num_proposals=numbers["num_proposals"], backbone=backbone)
     config = replace(config, scene=replace(config.scene, detector=detector))
-    return PublishedRun(weights=weights, config=config, answers=answers, options=options)
+    return PublishedRun(
+        weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"], options=options
+    )
 
 
 def _published_inputs(backbone: BackboneConfig, options: Mapping[str, Any]) -> BackboneConfig:

@@ -35,6 +35,7 @@ TITLES: dict[Kind, str] = {
 
 BACKBONE, DETECTOR, SCENE = "scene.detector.backbone.", "scene.detector.", "scene."
 FIRST_LAYER = f"{BACKBONE}sa1.mlp.0.linear.weight"
+POSITIONS = "scene.encoder.position_embedding."
 COUNTER = "num_batches_tracked"
 
 PUBLISHED_PARTS: dict[Kind, dict[str, str]] = {
@@ -143,7 +144,7 @@ def read_checkpoint(path: Path) -> Foreign:
     Raises:
         WeightsError: the file is missing or damaged, or its tensors are nobody's that is known here, or not finite.
     """
-    path = _weights_file(Path(path))
+    path = weights_file(Path(path))
     tensors = _named_tensors(path)
     kind = _recognise(path, tensors)
     foreign = Foreign(path=path, kind=kind, tensors=tensors)
@@ -156,7 +157,12 @@ def read_checkpoint(path: Path) -> Foreign:
     return foreign
 
 
-def _weights_file(path: Path) -> Path:
+def weights_file(path: Path) -> Path:
+    """The file itself, or the one with the weights of a run folder (ours, or a published one).
+
+    Raises:
+        WeightsError: there is none.
+    """
     if path.is_dir():
         names = ("model.safetensors", "model.pth", "model_last.pth", "checkpoint.tar")
         for name in names:
@@ -237,8 +243,11 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
     part, prefix = _part(foreign.kind, isinstance(model, ScanQA))
     found: dict[str, Tensor] = {}
     missing, misshapen, notes = [], [], []
+    has_positions = any(name.startswith(POSITIONS) for name in foreign.tensors)
+    if not has_positions and POSITIONS.startswith(prefix) and any(name.startswith(POSITIONS) for name in state):
+        notes.append("the file's model knows no positions: their embedding starts anew")
     for name, ours in state.items():
-        if not name.startswith(prefix):
+        if not name.startswith(prefix) or (name.startswith(POSITIONS) and not has_positions):
             continue
         theirs = foreign.get(name)
         if theirs is None:

@@ -18,7 +18,7 @@ from askscan.data.prepared import load_prepared
 from askscan.errors import DataError, UserError, WeightsError
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
-from askscan.models.weights import load_into, read_checkpoint
+from askscan.models.weights import load_into, read_checkpoint, weights_file
 from askscan.plain import to_plain
 from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
 from askscan.train.config import AnswerConfig, PretrainConfig
@@ -154,7 +154,7 @@ def finished_result(session: Session) -> RunResult:
 
 
 def _content_hash(path: Path) -> str:
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = weights_file(path)
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
