@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,12 +18,15 @@ from askscan.ops.reference import grouped_mlp as reference
 
 RADIUS_M = 0.7
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-OPTIONS = {"radius_m": RADIUS_M, "momentum": 0.3, "eps": 1e-5}
+OPTIONS: dict[str, Any] = {"radius_m": RADIUS_M, "momentum": 0.3, "eps": 1e-5}
+
+
+Case = dict[str, Any]
 
 
 def make_case(
     b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...], dtype: torch.dtype = torch.float64, seed: int = 0
-) -> dict:
+) -> Case:
     g = torch.Generator().manual_seed(seed)
 
     def normal(*size: int) -> Tensor:
@@ -45,17 +51,17 @@ def make_case(
     return {"xyz": xyz, "centers": normal(b, m, 3), "index": index, "features": features, "layers": layers}
 
 
-def copy(case: dict, dtype: torch.dtype) -> dict:
+def copy(case: dict, dtype: torch.dtype) -> Case:
     def one(t: Tensor) -> Tensor:
         return t.detach().to(dtype).clone().requires_grad_(t.requires_grad)
 
-    new = {name: one(case[name]) for name in ("xyz", "centers")} | {"index": case["index"]}
+    new: Case = {name: one(case[name]) for name in ("xyz", "centers")} | {"index": case["index"]}
     new["features"] = None if case["features"] is None else one(case["features"])
     new["layers"] = [ConvNorm(**{f.name: one(getattr(lay, f.name)) for f in fields(lay)}) for lay in case["layers"]]
     return new
 
 
-def run(function, case: dict, dtype: torch.dtype, **extra) -> dict[str, Tensor]:
+def run(function: Any, case: Case, dtype: torch.dtype, **extra: Any) -> dict[str, Tensor]:
     """Training output, every gradient, running statistics after it, evaluation output."""
     case = copy(case, dtype)
     out = function(**case, training=True, **OPTIONS, **extra)
@@ -80,7 +86,10 @@ def assert_close(found: dict[str, Tensor], truth: dict[str, Tensor], tolerance: 
         assert error < tolerance, f"{name}: {error:.2e}"
 
 
-def with_modules(xyz, centers, index, features, layers, *, training, radius_m, momentum, eps):
+def with_modules(
+    xyz: Tensor, centers: Tensor, index: Tensor, features: Tensor | None, layers: list[ConvNorm], *,
+    training: bool, radius_m: float, momentum: float, eps: float,
+) -> Tensor:  # fmt: skip
     """The textbook way: group everything, Conv2d, BatchNorm2d, ReLU, max."""
     scenes = torch.arange(len(xyz), device=xyz.device)[:, None, None]
     grouped = (xyz[scenes, index] - centers[:, :, None]) / radius_m
@@ -88,7 +97,7 @@ def with_modules(xyz, centers, index, features, layers, *, training, radius_m, m
         grouped = torch.cat([grouped, features[scenes, index]], -1)
     y = grouped.permute(0, 3, 1, 2)
     for layer in layers:
-        norm = nn.BatchNorm2d(len(layer.gamma), eps=eps, momentum=momentum, dtype=y.dtype, device=y.device)
+        norm: Any = nn.BatchNorm2d(len(layer.gamma), eps=eps, momentum=momentum, dtype=y.dtype, device=y.device)
         del norm.weight, norm.bias
         norm.weight, norm.bias = layer.gamma, layer.beta
         norm.running_mean, norm.running_var = layer.running_mean, layer.running_var
@@ -123,25 +132,27 @@ def test_scenes_do_not_touch_each_other_in_evaluation() -> None:
         torch.testing.assert_close(together, grouped_mlp(**case, training=False, **OPTIONS).detach())
 
 
-KERNEL_CASES = [  # b, n, m, k, c, widths, gradient of positions
-    pytest.param(2, 40, 5, 6, 0, (16, 16, 32), False, id="positions, k 6 padded, odd m"),
-    pytest.param(2, 40, 5, 16, 4, (16, 32, 16), False, id="raw features"),
-    pytest.param(2, 40, 7, 16, 20, (32, 16, 32), True, id="projected features, positions with gradient"),
+KernelCase = tuple[int, int, int, int, int, tuple[int, int, int], bool]
+"""b, n, m, k, c, widths, gradient of positions."""
+
+KERNEL_CASES: list[Any] = [
+    pytest.param((2, 40, 5, 6, 0, (16, 16, 32), False), id="positions, k 6 padded, odd m"),
+    pytest.param((2, 40, 5, 16, 4, (16, 32, 16), False), id="raw features"),
+    pytest.param((2, 40, 7, 16, 20, (32, 16, 32), True), id="projected features, positions with gradient"),
 ]
 
 
-def kernels(dtype: torch.dtype):
+def kernels(dtype: torch.dtype) -> Callable[..., Tensor]:
     pytest.importorskip("triton")
     from askscan.ops.cuda import grouped_mlp as cuda
 
-    def function(xyz, centers, index, features, layers, **options):
-        options = {"all_reduce": None, "dtype": dtype} | options
-        return cuda.grouped_mlp(xyz, centers, index, features, layers, **options)
+    def function(*tensors: Any, **options: Any) -> Tensor:
+        return cuda.grouped_mlp(*tensors, **{"all_reduce": None, "dtype": dtype} | options)
 
     return function
 
 
-def kernel_case(b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...], positions: bool) -> dict:
+def kernel_case(b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...], positions: bool) -> Case:
     case = make_case(b, n, m, k, c, widths)
     case["xyz"].requires_grad_(positions)
     case["centers"].requires_grad_(positions)
@@ -150,12 +161,77 @@ def kernel_case(b: int, n: int, m: int, k: int, c: int, widths: tuple[int, ...],
     return case
 
 
-@pytest.mark.parametrize(("b", "n", "m", "k", "c", "widths", "positions"), KERNEL_CASES)
-def test_kernels_equal_reference(b, n, m, k, c, widths, positions) -> None:
-    case = kernel_case(b, n, m, k, c, widths, positions)
+@pytest.mark.parametrize("shape", KERNEL_CASES)
+def test_kernels_equal_reference(shape: KernelCase) -> None:
+    case = kernel_case(*shape)
     truth = run(reference.grouped_mlp, case, torch.float64)
     # float32 rounding; a handful of rows per channel leave BatchNorm's backward with few digits to spare.
     assert_close(run(kernels(torch.float32), case, torch.float32), truth, 1e-4)
+
+
+class Watched:
+    """Stands in for a kernel; what it loads and stores at once must lie inside one of the tensors it was given."""
+
+    def __init__(self, kernel: Any, extents: list[tuple[int, int]]) -> None:
+        self.kernel, self.extents = kernel, extents
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+        def launch(*args: Any, **kwargs: Any) -> None:
+            tensors = [t for t in args if isinstance(t, Tensor)]
+            last = [sum((size - 1) * step for size, step in zip(t.shape, t.stride(), strict=True)) for t in tensors]
+            self.extents[:] = [
+                (t.data_ptr(), t.data_ptr() + i * t.itemsize) for t, i in zip(tensors, last, strict=True)
+            ]
+            self.kernel[grid](*args, **kwargs)
+
+        return launch
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="only interpreted kernels can be watched")
+@pytest.mark.parametrize(
+    ("shape", "rows", "programs"),
+    [
+        ((3, 9, 1, 6, 0, (16, 16, 32), False), 32, 2),  # padded neighbours, centres that do not fill the last tile
+        ((1, 9, 3, 4, 17, (16, 32, 16), True), 256, 6),  # fewer rows than a tile, fewer tiles than programs
+        ((3, 9, 3, 64, 3, (32, 16, 32), False), 64, 4),  # full tiles
+        ((1, 5, 3, 33, 20, (128, 16, 256), True), 32, 2),  # a centre wider than a tile, dW3 in blocks of its own
+    ],
+)
+def test_kernels_stay_in_bounds(monkeypatch: pytest.MonkeyPatch, shape: KernelCase, rows: int, programs: int) -> None:
+    """At any launch; memory that nobody wrote is NaN and does not reach a result."""
+    function = kernels(torch.float32)
+    from triton.runtime.interpreter import interpreter_builder
+
+    from askscan.ops.cuda import grouped_mlp as cuda
+    from askscan.ops.cuda import grouped_mlp_kernels
+
+    extents: list[tuple[int, int]] = []
+
+    def watch(access: Any) -> Any:
+        def watched(pointers: Any, *args: Any) -> Any:
+            mask = next(a.data for a in args if hasattr(a, "data") and a.data.dtype == bool)
+            active = pointers.data[np.broadcast_to(mask, pointers.data.shape)]
+            within = (a <= active.min() and active.max() <= b for a, b in extents) if active.size else [True]
+            assert any(within), "access out of bounds"
+            return access(pointers, *args)
+
+        return watched
+
+    for name in ("create_masked_load", "create_masked_store"):  # the unmasked ones call them
+        monkeypatch.setattr(interpreter_builder, name, watch(getattr(interpreter_builder, name)))
+    for name, kernel in list(vars(grouped_mlp_kernels).items()):
+        if name.endswith("_kernel"):
+            monkeypatch.setattr(grouped_mlp_kernels, name, Watched(kernel, extents))
+    for key in cuda.LAUNCHES:
+        monkeypatch.setitem(cuda.LAUNCHES, key, cuda.Launch(rows, 4, 2, programs))
+    case = kernel_case(*shape)
+    truth = run(reference.grouped_mlp, case, torch.float64)
+    torch.use_deterministic_algorithms(True)  # fills empty tensors
+    try:
+        found = run(function, case, torch.float32)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert_close(found, truth, 1e-3)  # few rows; see above
 
 
 def test_kernels_store_half_precision() -> None:
@@ -226,7 +302,7 @@ def test_two_ranks_equal_one(implementation: str) -> None:
         (512, 256, 16, 512, (128, 128, 128), True),
     ],
 )
-def test_kernels_at_real_sizes(n, m, k, c, widths, positions) -> None:
+def test_kernels_at_real_sizes(n: int, m: int, k: int, c: int, widths: tuple[int, int, int], positions: bool) -> None:
     case = kernel_case(4, n, m, k, c, widths, positions)
     truth = run(reference.grouped_mlp, case, torch.float32)
     found = run(kernels(torch.bfloat16), case, torch.float32)
@@ -244,7 +320,9 @@ def test_a_kernel_asked_for_where_it_cannot_run_is_an_error() -> None:
 
 
 def test_dispatch_gives_the_reference_on_the_cpu() -> None:
-    case = {name: t.cpu() if isinstance(t, Tensor) else t for name, t in make_case(2, 9, 3, 4, 0, (8, 8, 8)).items()}
+    case: Case = {
+        name: t.cpu() if isinstance(t, Tensor) else t for name, t in make_case(2, 9, 3, 4, 0, (8, 8, 8)).items()
+    }
     case["layers"] = [
         ConvNorm(**{f.name: getattr(lay, f.name).detach().cpu() for f in fields(lay)}) for lay in case["layers"]
     ]

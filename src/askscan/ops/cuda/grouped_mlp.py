@@ -43,7 +43,11 @@ LAUNCHES: dict[tuple[str, int], Launch] = {
     ("back_second", 128): Launch(32, 8, 2, 1),
     ("evaluate", 128): Launch(64, 8, 3, 1),
 }
-"""Fixed by measurement, never tuned at run time. The key is the kernel and the width class of the hidden layers."""
+"""Fixed by measurement, never tuned at run time. The key is the kernel and the width class of the hidden layers.
+
+Of those that are fast, ones that hardly spill registers: ptxas before CUDA 13.3, which Triton brings along, may let a
+Hopper matrix product read registers that were already used again.
+"""
 
 WEIGHT_APART = {64: False, 128: True}
 """Whether dW3 gets a pass of its own: 256 x 128 accumulators beside the rest of that pass overflow the registers."""
