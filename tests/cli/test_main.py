@@ -121,6 +121,8 @@ def test_unknown_options_are_named(refuse: Refuse, data: Path, tmp_path: Path):
     assert "loop.num_stepz" in refuse("train", data, "--out", out, "--set", "loop.num_stepz=4")
     assert "expected FIELD=VALUE" in refuse("train", data, "--out", out, "--set", "4")
     assert "loop.num_steps" in refuse("train", data, "--out", out, "--set", "loop.num_steps=many")
+    said = refuse("train", data, "--out", out, "--set", "loop.num_stepz=4", "--set", "loop.seed=1")
+    assert "loop.num_stepz" in said  # the second does not replace the first
     assert not out.exists()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,7 +26,8 @@ Init = Annotated[
     ),
 ]
 Settings = Annotated[
-    tuple[str, ...],
+    tuple[tuple[str, ...], ...],
+    tyro.conf.UseAppendAction,  # without it a second --set would replace the first
     tyro.conf.arg(name="set", metavar="FIELD=VALUE", help="Change fields of the recipe, such as loop.num_steps=500."),
 ]
 Accelerator = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(name="device", help="Where to compute.")]
@@ -44,7 +46,7 @@ def teacher(data: Data, *, out: Out, settings: Settings = (), device: str = "aut
     from askscan.train.teacher import TeacherConfig, train_teacher
 
     folder, where = DataFolder(data), pick_device(device)
-    config = override(TeacherConfig(), settings)
+    config = override(TeacherConfig(), chain(*settings))
     texts = picture_texts(folder, "train")
     with progress("teacher") as update:
         train_teacher(texts, out, config, device=where, progress=lambda step, loss: update(step, config.steps))
@@ -81,7 +83,7 @@ def pretrain(
     from askscan.train.pretrain import pretrain as run
     from askscan.train.recipes import recipe as find_recipe
 
-    config = override(find_recipe(recipe).pretrain, settings)
+    config = override(find_recipe(recipe).pretrain, chain(*settings))
     with progress("pretrain") as update:
         result = run(
             DataFolder(data),
@@ -129,7 +131,7 @@ def train(
 
     answers = find_recipe(recipe).answers
     answers = situated(answers) if task == "sqa3d" else answers
-    config = override(replace(answers, question_only=question_only), settings)
+    config = override(replace(answers, question_only=question_only), chain(*settings))
     with progress("train") as update:
         result = train_answers(
             DataFolder(data),
@@ -146,7 +148,7 @@ def train(
     say(f"{result.folder}: {result.num_steps} steps done{best}.")
 
 
-def override(config: Any, settings: Sequence[str]) -> Any:
+def override(config: Any, settings: Iterable[str]) -> Any:
     """A configuration with some fields changed, each given as `path.to.field=value` (the value in YAML).
 
     Raises:
