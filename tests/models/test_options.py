@@ -50,6 +50,7 @@ CHANGES: dict[type, dict[str, Any]] = {
         "text_dropout": 0.5,
         "answer_dropout": 0.5,
         "head_dropout": 0.5,
+        "answer_prior": True,
     },
     PretrainerConfig: {"embedding_width": 20, "contrastive": True},
 }

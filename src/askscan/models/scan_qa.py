@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -36,6 +37,8 @@ class ScanQAConfig:
     """Dropout in the answer head."""
     head_dropout: float = 0.1
     """Dropout in the heads of the object's class and of the referred object."""
+    answer_prior: bool = False
+    """Start from a chance of 1 / num_answers of each answer, not of 1/2: short trainings need not learn it first."""
 
     def __post_init__(self) -> None:
         if self.num_answers < 1 or self.text_width < 1:
@@ -58,6 +61,13 @@ class Head(nn.Module):
     def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b e"]:
         """One row of logits per token."""
         return exact(self.out, self.dropout(F.gelu(self.hidden(x))))
+
+
+def _answer_head(config: ScanQAConfig) -> Head:
+    head = Head(config.scene.encoder.width, config.num_answers, dropout=config.answer_dropout)
+    if config.answer_prior:  # as in RetinaNet (Lin et al., ICCV 2017, section 3.3)
+        nn.init.constant_(head.out.bias, -math.log(config.num_answers))
+    return head
 
 
 class TextEmbedding(nn.Module):
@@ -84,7 +94,7 @@ class ScanQA(nn.Module):
         self.scene_projection = nn.Linear(width, width)
         self.text_embedding = TextEmbedding(config)
         self.fusion = Fusion(config.fusion, width=width)
-        self.answer_head = Head(width, config.num_answers, dropout=config.answer_dropout)
+        self.answer_head = _answer_head(config)
         self.object_class_head = Head(width, NUM_CLASSES, dropout=config.head_dropout)
         self.referred_head = Head(width, 1, dropout=config.head_dropout)
 
@@ -117,7 +127,7 @@ class QuestionOnly(nn.Module):
         width = config.scene.encoder.width
         self.text_embedding = TextEmbedding(config)
         self.fusion = Fusion(config.fusion, width=width)
-        self.answer_head = Head(width, config.num_answers, dropout=config.answer_dropout)
+        self.answer_head = _answer_head(config)
         self.object_class_head = Head(width, NUM_CLASSES, dropout=config.head_dropout)
 
     def forward(self, texts: TextTokens) -> TextAnswerOutput:

@@ -125,7 +125,7 @@ def tiny() -> Recipe:
         checkpoint_every=125,
     )
     inputs = InputConfig(num_points=8192, color=True)
-    optim = replace(base.pretrain.optim, learning_rate=2e-3, warmup_steps=20)
+    optim = replace(base.pretrain.optim, learning_rate=1e-3, warmup_steps=20)
     return Recipe(
         pretrain=replace(
             base.pretrain,
@@ -136,12 +136,19 @@ def tiny() -> Recipe:
         ),
         answers=replace(
             base.answers,
+            # Too few steps to learn the prior of answers, or to overfit: no dropout.
             model=ScanQAConfig(
-                num_answers=1, scene=scene, fusion=FusionConfig(num_heads=4, feedforward=256, object_mask=True)
+                num_answers=1,
+                scene=scene,
+                fusion=FusionConfig(num_heads=4, feedforward=256, dropout=0.0, object_mask=True),
+                text_dropout=0.0,
+                answer_dropout=0.0,
+                head_dropout=0.0,
+                answer_prior=True,
             ),
             inputs=inputs,
             optim=optim,
-            loop=replace(loop, num_steps=500),
+            loop=replace(loop, num_steps=500, texts_per_scene=16),
         ),
     )
 
