@@ -149,7 +149,7 @@ def _shows_shape(item: Furnishing) -> bool:
     width, height = sorted(item.size)[1:] if item.on_wall else sorted(item.size[:2])
     ratio = height / width
     oblong = ratio > 1.2 if item.shape in ("rectangular", "oval") else ratio < 1.15
-    turned = abs(np.sin(2 * item.heading_rad)) > 0.2
+    turned = bool(abs(np.sin(2 * item.heading_rad)) > 0.2)
     return height >= SMALL_M and (oblong or turned or item.shape == "l-shaped")
 
 
