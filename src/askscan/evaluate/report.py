@@ -225,17 +225,21 @@ def _maps(runs: Sequence[ReportRun]) -> str:
     figures_of = [_merged(found.scores) for _, found in maps]
     names = list(dict.fromkeys(name for values in figures_of for name in values))
     rows = [[escape(name), *(values.get(name, "–") for values in figures_of)] for name in names]
-    note = '<p class="note">t-SNE of scene embeddings, coloured by room type; the figures below are in percent.</p>'
+    note = (
+        '<p class="note">t-SNE of scene embeddings, coloured by room type. The figures below are in percent; '
+        "retrieval as R@1 · R@5 · R@10.</p>"
+    )
     figures_table = table(("", *(name for name, _ in maps)), rows, css="scores") if rows else ""
     return f'{note}{type_legend(types)}<div class="grid">{figures}</div>{figures_table}'
 
 
 def _merged(scores: dict[str, float]) -> dict[str, str]:
-    """`R@1 x`, `R@5 x`, `R@10 x` as one row, `x, R@1 · R@5 · R@10`."""
+    """`R@1 x`, `R@5 x`, `R@10 x` as one row `x` of three figures."""
     merged: dict[str, list[str]] = {}
     for name, value in scores.items():
         k, _, rest = name.partition(" ")
-        merged.setdefault(f"{rest}, R@1 · R@5 · R@10" if k.startswith("R@") else name, []).append(f"{value:.1f}")
+        row = f"retrieval {rest}".replace("->", "→") if k.startswith("R@") else name
+        merged.setdefault(row, []).append(f"{value:.1f}")
     return {name: " · ".join(values) for name, values in merged.items()}
 
 
