@@ -109,7 +109,10 @@ class Teacher:
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "q d"]:
         """Projected text embeddings, float32, not normalised. Long texts are cut, the end token stays."""
-        output = self._model.get_text_features(**self._tokenize(texts))
+        inputs = self._tokenize(texts)
+        if self._siglip:
+            del inputs["attention_mask"]  # it was trained to read its padding, and pools at the last of it
+        output = self._model.get_text_features(**inputs)
         return _pooled(output).float()
 
     @torch.no_grad()
