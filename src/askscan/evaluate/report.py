@@ -161,35 +161,38 @@ def _gallery(runs: Sequence[ReportRun]) -> str:
         return ""
     tabs = (("right", "Right"), ("wrong", "Wrong"), ("confident", "Wrong, yet sure"))
     buttons = "".join(f'<button data-tab="{key}" data-title="{title}">{title}</button>' for key, title in tabs)
-    best = (
-        max(run.scores.figures.get("EM@1", 0.0) for run in runs if run.scores) if any(r.scores for r in runs) else 0.0
-    )
-    options = "".join(
-        f'<option value="{i}"{" selected" if run.scores and run.scores.figures.get("EM@1") == best else ""}>'
-        f"{escape(run.name)}</option>"
-        for i, run in enumerate(runs)
-        if run.cases
-    )
     return (
         '<p class="note">Green: the object that the question is about. Red: what the model points at.</p>'
-        f'<div class="controls"><select id="gallery-run" aria-label="run">{options}</select>{buttons}</div>'
+        f'<div class="controls"><select id="gallery-run" aria-label="run">{_options(runs)}</select>{buttons}</div>'
         '<div class="cards" id="cards"></div><div class="controls"><button id="more">Show more</button></div>'
     )
 
 
 def _confusion(runs: Sequence[ReportRun]) -> str:
-    tables = []
-    for i, run in enumerate(runs):
-        answered = [case for case in run.cases if case.truth]
-        if answered:
-            tables.append((i, run.name, _confusion_table(answered)))
+    tables = "".join(
+        f'<div data-of="confusion-run" data-run="{i}">{_confusion_table(run.cases)}</div>'
+        for i, run in enumerate(runs)
+        if run.cases
+    )
+    if not tables:
+        return ""
+    choice = f'<select id="confusion-run" data-choice aria-label="run">{_options(runs)}</select>'
     note = '<p class="note">Rows: the right answer; columns: the answer given. The most frequent ones.</p>'
-    return note + _chosen("confusion-run", tables) if tables else ""
+    return f'{note}<div class="controls">{choice}</div>{tables}'
+
+
+def _options(runs: Sequence[ReportRun]) -> str:
+    """The runs that answered, the best one chosen."""
+    share = {i: sum(case.right for case in run.cases) / len(run.cases) for i, run in enumerate(runs) if run.cases}
+    best = max(share, key=lambda i: share[i])
+    return "".join(
+        f'<option value="{i}"{" selected" if i == best else ""}>{escape(runs[i].name)}</option>' for i in share
+    )
 
 
 def _confusion_table(cases: Sequence[Case]) -> str:
     # A question with several right answers counts for the one that was given, else for its first.
-    pairs = [(case.answers[0] if case.right else case.truth[0], case.answers[0]) for case in cases]
+    pairs = [(case.answers[0] if case.right else case.truth[0], case.answers[0]) for case in cases if case.truth]
     rows = [answer for answer, _ in Counter(truth for truth, _ in pairs).most_common(_NUM_FREQUENT)]
     given = [answer for answer, _ in Counter(answer for truth, answer in pairs if truth in rows).most_common()]
     columns = rows + [answer for answer in given if answer not in rows][: _NUM_FREQUENT // 2]
@@ -290,13 +293,6 @@ def _questions(runs: Sequence[ReportRun]) -> str:
         f'<div class="scroll tall"><table id="rows"><thead><tr>{head}</tr></thead><tbody></tbody></table></div>'
         '<div class="controls"><button id="more-rows">Show more</button></div>'
     )
-
-
-def _chosen(key: str, parts: Sequence[tuple[int, str, str]]) -> str:
-    """Parts of which a choice box shows one."""
-    options = "".join(f'<option value="{i}">{escape(name)}</option>' for i, name, _ in parts)
-    bodies = "".join(f'<div data-of="{key}" data-run="{i}">{body}</div>' for i, _, body in parts)
-    return f'<div class="controls"><select id="{key}" data-choice aria-label="run">{options}</select></div>{bodies}'
 
 
 # --- data for the script ----------------------------------------------------------------------------------------------
