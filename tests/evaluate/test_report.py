@@ -198,8 +198,8 @@ for (const tab of ["right", "wrong", "confident"]) {
 type("#gallery-run", "0");
 out.first = document.querySelector("#cards .card .bad").textContent;
 type("#gallery-run", "1");
-click("[data-tab=right]");
-out.answer = document.querySelector("#cards .card .good").textContent;
+click("[data-tab=wrong]");
+out.answer = document.querySelector("#cards .card .bad").textContent;
 out.boxes = document.querySelectorAll("#cards .card:first-child svg path").length;
 type("#search", "<\\/script>");
 out.found = document.getElementById("count").textContent;
