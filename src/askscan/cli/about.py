@@ -51,18 +51,35 @@ def doctor(*, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> N
 def export(
     run: RunPosition,
     *,
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE", help="Checkpoint to write.")],
-    layout: Annotated[Literal["votenet", "depthcontrast", "3dvqa"], tyro.conf.arg(name="format")],
+    out: Annotated[Path, tyro.conf.arg(metavar="PLACE", help="Checkpoint, or with `hub` a folder, to write.")],
+    layout: Annotated[Literal["votenet", "depthcontrast", "3dvqa", "hub"], tyro.conf.arg(name="format")],
+    push: Annotated[str | None, tyro.conf.arg(metavar="OWNER/NAME", help="With `hub`: also upload it there.")] = None,
+    licence: str = "other",
+    public: bool = False,
 ) -> None:
-    """Write a run's weights under the names of another project.
+    """Write a run's weights under the names of another project, or the run as a folder for the Hugging Face Hub.
 
     Args:
-        layout: Whose names: VoteNet's detector, DepthContrast's backbone, or the published 3D-VQA code's models.
+        layout: Whose names: VoteNet's detector, DepthContrast's backbone, the published 3D-VQA code's models; or `hub`:
+            configuration, weights, vocabulary, scores, teacher and a model card.
+        licence: Of the weights, by its name on the Hub; what is trained on ScanNet is not for commercial use.
+        public: Everybody may see a repository that is created; otherwise you alone.
     """
     from askscan.evaluate.runs import load_run
     from askscan.models.scan_qa import QuestionOnly
     from askscan.models.weights import write_export
 
+    if layout == "hub":
+        from askscan.evaluate.hub import push as push_folder
+        from askscan.evaluate.hub import write_hub_folder
+
+        write_hub_folder(load_run(run), out, licence=licence, name=push)
+        say(f"{out}: written; `askscan.load` takes it, and so does the Hub.")
+        if push is not None:
+            say(f"pushed to {push_folder(out, push, private=not public)}")
+        return
+    if push is not None:
+        raise ConfigError("--push goes with --format hub.")
     module = load_run(run).module
     if isinstance(module, QuestionOnly):
         raise ConfigError(f"{run}: is the question-only baseline; it has no 3D network to export.")

@@ -99,7 +99,9 @@ def resolve_run(name: str | Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(str(name), allow_patterns=["*.yaml", "*.json", "*.safetensors", "*.md"]))
+        return Path(
+            snapshot_download(str(name), allow_patterns=["*.yaml", "*.json", "*.safetensors", "*.md", "teacher/*"])
+        )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"{name}: no such folder here, and the Hub does not give it ({reason}).") from error

@@ -206,7 +206,7 @@ def train_answers(
     counts = answer_counts(splits["train"])
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
     names = sorted({name for question in splits["train"] for name in question.object_names})
-    description = describe("answers", config, teacher, found, list(splits.values()))
+    description = describe("answers", config, teacher, found, data, splits)
     status = open_run(session, {**description, "object_names": names}, force=force)
     if status == "finished":
         return finished_result(session)

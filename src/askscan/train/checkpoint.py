@@ -25,7 +25,7 @@ from askscan.plain import first_difference
 
 RunStatus = Literal["new", "unfinished", "finished"]
 _OURS = ("config.yaml", "model.safetensors", "answers.json", "metrics.csv", "log.txt", "state")
-_IGNORED = ("version", "teacher_name")
+_IGNORED = ("version", "teacher_name", "collection")
 """Entries of config.yaml that may differ in a run that goes on."""
 
 

@@ -197,7 +197,7 @@ def pretrain(
         splits["val"] = read_descriptions(data, "val")
     if not splits["train"]:
         raise DataError(f"{data.scanrefer('train')}: has no sentences to train on.")
-    status = open_run(session, describe("pretrain", config, teacher, found, list(splits.values())), force=force)
+    status = open_run(session, describe("pretrain", config, teacher, found, data, splits), force=force)
     if status == "finished":
         return finished_result(session)
     guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}

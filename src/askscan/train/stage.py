@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
 from askscan.models.weights import load_into, read_checkpoint, weights_file
 from askscan.plain import to_plain
+from askscan.records import Description, Question
 from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
 from askscan.train.config import AnswerConfig, PretrainConfig
 from askscan.train.devices import Devices, seed_of
@@ -77,16 +78,24 @@ def open_run(session: Session, description: dict[str, Any], *, force: bool) -> R
 
 
 def describe(
-    stage: str, config: PretrainConfig | AnswerConfig, teacher: TeacherLike, init: Path | None, texts: Sequence[object]
+    stage: str,
+    config: PretrainConfig | AnswerConfig,
+    teacher: TeacherLike,
+    init: Path | None,
+    data: DataFolder,
+    splits: Mapping[str, Sequence[Description | Question]],
 ) -> dict[str, Any]:
     """What config.yaml holds: everything that decides the run. No paths: the folder can be moved."""
+    counts = (f"{len(t)} texts on {len({x.scene_id for x in t})} scenes ({split})" for split, t in splits.items())
+    origin = "generated rooms" if (data.root / "rooms.json").is_file() else "scans that the user brought"
     return {
         "version": __version__,
         "stage": stage,
         "teacher": teacher.identity,
         "teacher_name": teacher.name,
         "init": None if init is None else _content_hash(init),
-        "data": hashlib.blake2b(repr(texts).encode(), digest_size=8).hexdigest(),
+        "data": hashlib.blake2b(repr(list(splits.values())).encode(), digest_size=8).hexdigest(),
+        "collection": f"{origin}: {', '.join(counts)}",
         "config": to_plain(config),
     }
 

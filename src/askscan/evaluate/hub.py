@@ -1,0 +1,73 @@
+"""Runs for other people: a folder that the Hugging Face Hub takes as it is, and pushing it there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from askscan.errors import ConfigError
+from askscan.evaluate.card import write_card
+from askscan.evaluate.runs import Run
+from askscan.models.teacher import DEFAULT_TEACHER
+
+_FILES = ("config.yaml", "model.safetensors", "answers.json")
+_SCORES = ("scores.*.json",)
+
+
+def write_hub_folder(run: Run, out: Path, *, licence: str, name: str | None = None) -> None:
+    """Write a folder with all that `askscan.load` and `askscan evaluate` need, and a model card.
+
+    A teacher that lies in a folder of its own is put beside the weights; the package's and those of the Hub are named.
+
+    Args:
+        run: Of this project.
+        out: New folder; it appears complete or not at all.
+        licence: Of the weights, by its name on the Hub.
+        name: What the card calls it; default: the folder's name.
+
+    Raises:
+        ConfigError: The folder exists, or the run is one of the published code.
+    """
+    if not run.folder.config.is_file():
+        raise ConfigError(f"{run.name}: weights of the published code are not ours to pass on; train a run from them.")
+    if out.exists():
+        raise ConfigError(f"{out}: exists; give a new folder.")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        files = [run.folder.path / file for file in _FILES]
+        for file in (*files, *(found for pattern in _SCORES for found in sorted(run.folder.path.glob(pattern)))):
+            if file.is_file():
+                shutil.copy(file, partial / file.name)
+        teacher = Path(run.teacher_name)
+        if teacher.is_dir() and teacher != DEFAULT_TEACHER:
+            shutil.copytree(teacher, partial / "teacher")
+        write_card(run, partial / "README.md", licence=licence, name=name or out.name)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def push(folder: Path, repo: str, *, private: bool = True) -> str:
+    """Upload a folder of `write_hub_folder` to the Hub; returns its address.
+
+    Args:
+        folder: The folder.
+        repo: `owner/name`; created where it does not exist.
+        private: Only the owner sees a repository that is created.
+
+    Raises:
+        ConfigError: The Hub refuses (no token, no such owner, offline).
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    try:
+        api = HfApi()
+        address = api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="A run of askscan")
+    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{repo}: cannot be pushed to the Hub ({reason}); log in with `hf auth login`.") from error
+    return str(address)
