@@ -203,7 +203,7 @@ def pick_look(rng: np.random.Generator, kind: str, *, color: str = "", material:
 def nearest_color(rgb: tuple[float, float, float]) -> str:
     """Name of the prototype that is nearest in RGB.
 
-    >>> nearest_color((30, 40, 150))
+    >>> nearest_color((30.0, 40.0, 150.0))
     'blue'
     """
     names = list(COLORS)

@@ -38,9 +38,9 @@ class Furnishing:
     color: str
     """Name of the dominant visible colour."""
     material: str
-    """Name of the dominant visible material (wood, metal, plastic, fabric, leather, glass, ceramic, stone, paper, ...)."""
+    """Name of the dominant visible material (wood, metal, plastic, fabric, leather, glass, ceramic, stone, paper)."""
     shape: str
-    """Outline seen from above or in front: rectangular, square, round, l-shaped, ... ; empty where no word fits."""
+    """Outline from above or in front: rectangular, square, round, oval or l-shaped; empty where no word fits."""
     num_parts: tuple[tuple[str, int], ...] = ()
     """Countable visible parts: (("leg", 4),), (("drawer", 3),), (("shelf", 5),), (("armrest", 2),)."""
     support: int | None = None
