@@ -38,7 +38,7 @@ class Scan:
     from_file: Float[ndarray, "4 4"]
     """Similarity that takes the file's coordinates to the aligned frame (float64); invert it to report boxes."""
     notes: tuple[str, ...] = ()
-    """What was found or assumed on the way (up axis, units, walls, missing colours): one sentence each, for the user."""
+    """What was found or assumed on the way (up axis, units, walls, colours): one sentence each, for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

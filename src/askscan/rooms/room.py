@@ -21,7 +21,7 @@ ROOM_TYPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Furnishing:
-    """One object of a room, in the room's frame: metres, z up, floor at z = 0, walls along x and y, origin at a corner."""
+    """One object, in the room's frame: metres, z up, floor at z = 0, walls along x and y, origin at a corner."""
 
     object_id: int
     """0-based objectId; its position in `Room.furnishings`."""
