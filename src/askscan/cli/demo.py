@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from askscan.train.config import AnswerConfig, LoopConfig
 
 # Budgets, for two cores and eight minutes. Seeds: no other collection of ours has rooms from here on.
-NUM_TRAIN, NUM_UNSEEN, FIRST_SEED = 60, 16, 890_000
-PRETRAIN_STEPS, ANSWER_STEPS = 150, 500
+NUM_TRAIN, NUM_UNSEEN, FIRST_SEED = 80, 16, 890_000
+PRETRAIN_STEPS, ANSWER_STEPS = 150, 600
 RECIPE = "tiny"
 SPLIT = "val"
 
