@@ -3,7 +3,7 @@
     python bench/turned_rooms.py [NUM_ROOMS]
 
 Each generated room is asked as it is, and again turned by a random yaw, in millimetres and with y up. Printed: the
-share of questions whose top answer is the same, and how far the boxes of same answers lie apart in the first file's axes.
+share of questions whose top answer is the same, and how far boxes of same answers lie apart in the first file's axes.
 """
 
 import sys
