@@ -9,7 +9,7 @@ TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 DOCS_ROOM := build/docs-room
 DOCS_QUESTIONS := "What color is the couch?" "What is on top of the coffee table?" "Where is the green table?"
 
-.PHONY: demo test test-all lint install docs-pictures clean
+.PHONY: demo test test-all fuzz lint install docs-pictures clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.installed
@@ -22,6 +22,9 @@ test: $(VENV)/.dev-installed
 
 test-all: $(VENV)/.dev-installed
 	$(TEST_ENV) $(BIN)/python -m pytest -q -m ''
+
+fuzz: $(VENV)/.dev-installed
+	$(TEST_ENV) $(BIN)/python -m tests.fuzz.run --count $(or $(COUNT),5000) --seed $(or $(SEED),1)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

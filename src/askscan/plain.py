@@ -72,7 +72,11 @@ def _convert_record(hint: Any, values: Any, where: str) -> Any:
     unknown = [str(key) for key in values if key not in known]
     if unknown:
         raise ConfigError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}.")
-    return hint(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()})
+    fields = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    try:
+        return hint(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from askscan.data.scan_files import read_scan
 from askscan.data.textured import bake, merge, read_parts
 from askscan.errors import DataError
 
@@ -127,3 +128,40 @@ def test_damaged_glb_files_are_named_with_a_reason(tmp_path: Path) -> None:
         assert "a.glb" in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(DataError, match="no such file"):
         read_parts(tmp_path / "none.glb")
+
+
+def test_a_damaged_texture_or_triangle_leaves_the_rest(tmp_path: Path) -> None:
+    room = trimesh.creation.box((4.0, 2.5, 3.0)).subdivide().subdivide().subdivide()
+    uv = (room.vertices[:, :2] + 2) / 4
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=checkered(), baseColorFactor=[10, 200, 30, 255])
+    room.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+    path = write_glb(tmp_path / "a.glb", room)
+    whole = path.read_bytes()
+    picture = whole.index(b"\x89PNG")
+    path.write_bytes(whole[: picture + 60] + b"\x00" * 200 + whole[picture + 260 :])
+    (part,) = read_parts(path)
+    assert part.image is None and part.notes == ("1 textures of the file are damaged and were left out.",)
+    assert part.colors is not None and set(map(tuple, part.colors.tolist())) == {(10, 200, 30)}
+    index = whole.index(room.faces[5].astype("<u4").tobytes())
+    path.write_bytes(whole[:index] + struct.pack("<I", 10**6) + whole[index + 4 :])
+    (part,) = read_parts(path)
+    assert part.notes == ("1 triangles of vertices that are not there were left out.",)
+    assert len(part.faces) == len(room.faces) - 1 and part.image is not None
+    assert any("were left out" in note for note in read_scan(path).notes)
+
+
+@pytest.mark.parametrize("stray", [np.nan, np.inf, 1e30, 1e6])
+def test_one_stray_vertex_divides_nothing_without_end(tmp_path: Path, stray: float) -> None:
+    """It once did: a length that is not a number is never below the limit."""
+    room = trimesh.creation.box((4.0, 2.5, 3.0)).subdivide().subdivide().subdivide()
+    vertices = room.vertices.astype("<f4")
+    room.visual = trimesh.visual.TextureVisuals(
+        uv=(room.vertices[:, :2] + 2) / 4, material=trimesh.visual.material.PBRMaterial(baseColorTexture=checkered())
+    )
+    path = write_glb(tmp_path / "a.glb", room)
+    whole = path.read_bytes()
+    at = whole.index(vertices[7].tobytes())
+    path.write_bytes(whole[:at] + struct.pack("<f", stray) + whole[at + 4 :])
+    scan = read_scan(path, max_points=20_000)
+    assert 1000 < len(scan.mesh.vertices) <= 20_000 and scan.mesh.colors is not None
+    assert np.ptp(scan.mesh.vertices, axis=0).max() < 5

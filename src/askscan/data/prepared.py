@@ -74,7 +74,7 @@ def read_about(path: Path) -> dict[str, str]:
 
 
 def _damaged(path: Path, what: object) -> DataError:
-    return DataError(f"{path}: not a prepared scene ({what}); delete it and run `askscan prepare` again")
+    return DataError(f"{path}: not a prepared scene ({what!s:.160}); delete it and run `askscan prepare` again")
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, ndarray]]:

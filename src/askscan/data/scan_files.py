@@ -101,12 +101,15 @@ def box_to_file(scan: Scan, corners: Float[ndarray, "8 3"]) -> FileBox:
 def _read(path: Path, suffix: str, up: Up, unit: Unit | float, align_walls: bool, max_points: int) -> Scan:
     textured = suffix in (".obj", ".glb", ".gltf")
     usual_up: Mapping[str, float] = GLTF_UP if suffix in (".glb", ".gltf") else USUAL_UP
-    notes = []
+    notes: list[str] = []
     if textured:
-        from askscan.data.textured import bake, merge, read_parts
+        from askscan.data.textured import bake, merge, read_parts, without_triangles_of
 
         parts = read_parts(path)
-        mesh, _ = _finite(path, merge(parts), min_points=3)  # textures may show more than corners
+        notes += [note for part in parts for note in part.notes]
+        whole = merge(parts)
+        mesh, _ = _finite(path, whole, min_points=3)  # textures may show more than corners
+        parts = without_triangles_of(parts, ~(np.isfinite(whole.vertices).all(axis=1) & _near_the_others(whole)))
     else:
         mesh, one_frame = _read_points(path, suffix)
         if one_frame:
@@ -167,7 +170,7 @@ def _near_the_others(mesh: Mesh) -> Bool[ndarray, "v"]:
     if len(mesh.vertices) < MIN_POINTS:
         return np.ones(len(mesh.vertices), dtype=bool)
     sample = mesh.vertices[:: max(1, len(mesh.vertices) // 200_000)].astype(np.float64)
-    low, high = np.percentile(sample, [2, 98], axis=0)
+    low, high = np.percentile(sample[np.isfinite(sample).all(axis=1)], [2, 98], axis=0)
     reach = STRAY_REACH * float((high - low).max())
     inside = (mesh.vertices >= low - reach) & (mesh.vertices <= high + reach)
     return np.asarray(inside.all(axis=1))

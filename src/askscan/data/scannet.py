@@ -344,7 +344,11 @@ def _objects_of_arrays(folder: DataFolder, scene_id: str, num_points: int, notes
     for name in ("ins_label", "sem_label"):
         values = _read_array(folder.array(scene_id, name), "iu", 1)
         if len(values) != num_points:
-            raise DataError(f"{folder.array(scene_id, name)}: {len(values)} labels for {num_points} points")
+            vertices = folder.array(scene_id, "aligned_vert").name
+            raise DataError(
+                f"{folder.array(scene_id, name)}: {len(values)} labels for the {num_points} points of {vertices}; "
+                "prepare the arrays again"
+            )
         labels.append(values)
     row_of = {int(object_id) + 1: row for row, object_id in enumerate(rows[:, 7], start=1)}
     distinct, place = np.unique(labels[0], return_inverse=True)

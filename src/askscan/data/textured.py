@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 from askscan.errors import DataError
@@ -21,6 +21,8 @@ PLAIN_GREY = 200
 
 _GLB_MAGIC = b"glTF"
 _MAX_ELEMENTS = 100_000_000
+_PICTURES = ("image", "baseColorTexture", "normalTexture", "emissiveTexture", "occlusionTexture",
+             "metallicRoughnessTexture")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +35,14 @@ class Part:
     """Texture coordinates, v upwards."""
     image: UInt8[ndarray, "h w 3"] | None
     colors: UInt8[ndarray, "v 3"] | None
+    notes: tuple[str, ...] = ()
+    """What of it is damaged and was left out: one sentence each."""
 
 
 def read_parts(path: Path) -> list[Part]:
     """Read all meshes and points of an OBJ, GLB or glTF file, in its own axes and units.
+
+    Textures that cannot be decoded and triangles of vertices that are not there are left out, and noted.
 
     Raises:
         DataError: the file is missing, damaged, truncated, or holds no geometry.
@@ -57,6 +63,7 @@ def read_parts(path: Path) -> list[Part]:
             scene = trimesh.load_scene(text, file_type="obj", resolver=resolver, process=False)
         else:
             scene = trimesh.load_scene(path, process=False)
+        lost = sum(_drop_damaged_pictures(geometry) for geometry in scene.geometry.values())
         parts = [_to_part(geometry) for geometry in scene.dump() if hasattr(geometry, "vertices")]
     except Exception as error:
         # Foreign parsers raise anything on damaged files; all of it means the same to the user.
@@ -65,6 +72,9 @@ def read_parts(path: Path) -> list[Part]:
     parts = [part for part in parts if len(part.vertices)]
     if not parts:
         raise DataError(f"{path}: no triangles or points in it; export the scan itself")
+    if lost:
+        note = f"{lost} textures of the file are damaged and were left out."
+        parts[0] = replace(parts[0], notes=(*parts[0].notes, note))
     return parts
 
 
@@ -106,6 +116,15 @@ def merge(parts: list[Part]) -> Mesh:
         colors=None,
         normals=None,
     )
+
+
+def without_triangles_of(parts: list[Part], bad: Bool[ndarray, "v"]) -> list[Part]:
+    """The parts without the triangles that touch bad vertices (numbered as in `merge`), which divide without end."""
+    starts = np.cumsum([len(part.vertices) for part in parts])[:-1]
+    masks = np.split(bad, starts)
+    return [
+        replace(part, faces=part.faces[~mask[part.faces].any(axis=1)]) for part, mask in zip(parts, masks, strict=True)
+    ]
 
 
 def _bake_part(part: Part, max_edge: float) -> tuple[ndarray, ndarray, ndarray]:
@@ -172,8 +191,9 @@ def _num_divided(lengths: Float[ndarray, "f"], max_edge: float) -> float:
 def _to_part(geometry: Any) -> Part:
     vertices = np.asarray(geometry.vertices, dtype=np.float64).reshape(-1, 3)
     faces = np.asarray(getattr(geometry, "faces", np.zeros((0, 3))), dtype=np.int64).reshape(-1, 3)
-    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
-        raise ValueError("a triangle refers to a vertex that is not there")
+    there = ((faces >= 0) & (faces < len(vertices))).all(axis=1)
+    notes = () if there.all() else (f"{(~there).sum()} triangles of vertices that are not there were left out.",)
+    faces = faces[there]
     visual = geometry.visual if len(faces) else None
     uv, image, colors = None, None, None
     if visual is None:
@@ -187,7 +207,25 @@ def _to_part(geometry: Any) -> Part:
             colors = _plain(visual.material, len(vertices)) if colors is None else colors
     elif visual.kind is not None:
         colors = _rgb(visual.vertex_colors, len(vertices))
-    return Part(vertices=vertices, faces=faces, uv=uv, image=image, colors=colors)
+    return Part(vertices=vertices, faces=faces, uv=uv, image=image, colors=colors, notes=notes)
+
+
+def _drop_damaged_pictures(geometry: Any) -> int:
+    """Take away the pictures of a material that cannot be decoded; how many."""
+    material = getattr(getattr(geometry, "visual", None), "material", None)
+    pictures = {name: getattr(material, name, None) for name in _PICTURES}
+    damaged = [name for name, picture in pictures.items() if picture is not None and not _decodes(picture)]
+    for name in damaged:
+        setattr(material, name, None)
+    return len(damaged)
+
+
+def _decodes(picture: Any) -> bool:
+    try:
+        picture.load()
+    except Exception:  # the decoders raise anything on damaged bytes
+        return False
+    return True
 
 
 def _image(material: Any) -> UInt8[ndarray, "h w 3"] | None:

@@ -103,8 +103,9 @@ def read_map(path: Path) -> SceneMap:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         xy = np.array(fields["xy"], np.float64).reshape(-1, 2)
-        ids, types, scores = tuple(fields["scene_ids"]), tuple(fields["room_types"]), dict(fields["scores"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        ids, types = (tuple(map(str, fields[key])) for key in ("scene_ids", "room_types"))
+        scores = {name: float(value) for name, value in fields["scores"].items()}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise DataError(f"{path}: no map of scenes ({error}); delete it and run `askscan evaluate` again.") from error
     if not len(xy) == len(ids) == len(types):
         raise DataError(f"{path}: has {len(ids)} scenes but {len(xy)} positions; run `askscan evaluate` again.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -22,6 +23,7 @@ from askscan.plain import from_plain
 from askscan.train.checkpoint import RunFolder, load_weights
 from askscan.train.config import AnswerConfig, PretrainConfig
 
+Module = TypeVar("Module", Pretrainer, ScanQA, QuestionOnly)
 DEFAULT_RUN = Path(__file__).parents[1] / "shipped" / "rooms"
 """The question-answering model of the package, trained on generated rooms."""
 
@@ -126,11 +128,12 @@ def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
     module: Pretrainer | ScanQA | QuestionOnly
     if description.get("stage") == "pretrain":
         config = from_plain(PretrainConfig, description.get("config"), where)
-        module = Pretrainer(config.model)
+        module = _built(Pretrainer, config.model, where)
     elif description.get("stage") == "answers":
         config = from_plain(AnswerConfig, description.get("config"), where)
         counts = _counts(folder.answers, config.model.num_answers)
-        module = QuestionOnly(config.model) if config.question_only else ScanQA(config.model)
+        blind = config.question_only
+        module = _built(QuestionOnly, config.model, where) if blind else _built(ScanQA, config.model, where)
     else:
         raise ConfigError(f"{where}: stage is {description.get('stage')!r}; expected pretrain or answers.")
     _fill(module, folder.model)
@@ -198,6 +201,14 @@ def _description(folder: RunFolder) -> dict[str, Any]:
     return found
 
 
+def _built(cls: Callable[[Any], Module], config: object, where: str) -> Module:
+    try:
+        return cls(config)
+    except (RuntimeError, MemoryError, OverflowError, IndexError, ZeroDivisionError) as error:
+        reason = str(error).strip().split("\n")[0][:160]
+        raise ConfigError(f"{where}: no network can be built from its numbers ({reason}).") from error
+
+
 def _counts(path: Path, num_answers: int) -> dict[str, int]:
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))
@@ -206,6 +217,9 @@ def _counts(path: Path, num_answers: int) -> dict[str, int]:
     if not isinstance(counts, dict) or len(counts) != num_answers:
         size = len(counts) if isinstance(counts, dict) else 0
         raise WeightsError(f"{path}: has {size} answers, the model {num_answers}; the files are not of one run.")
+    wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
+    if wrong:
+        raise DataError(f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}; restore the file.")
     return counts
 
 

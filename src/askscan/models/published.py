@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from askscan.errors import WeightsError
+from askscan.models.fusion import FusionConfig
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import PretrainerConfig
 from askscan.models.scan_qa import ScanQAConfig
@@ -62,6 +63,7 @@ def scan_qa_config(foreign: Foreign) -> ScanQAConfig:
     return ScanQAConfig(
         num_answers=foreign.width("answer_head.out.weight"),
         scene=_scene_config(foreign),
+        fusion=FusionConfig(feedforward=foreign.width("fusion.layers.0.linear1.weight")),
         text_width=foreign.width("text_embedding.linear.weight", 1),
     )
 
@@ -90,7 +92,9 @@ def read_published_run(folder: Path) -> PublishedRun:
     counts = dict(sorted(_json_object(path).items()))
     wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
     if wrong:
-        raise WeightsError(f"{path}: the count of {wrong[0]!r} is {counts[wrong[0]]!r}, expected a positive number")
+        raise WeightsError(
+            f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}, expected a positive number"
+        )
     options = _json_object(folder / "info.json")
     config = scan_qa_config(weights)
     if config.num_answers != len(counts):
@@ -100,7 +104,7 @@ def read_published_run(folder: Path) -> PublishedRun:
     for name, default in numbers.items():
         numbers[name] = options.get(name, default)
         if type(numbers[name]) is not int or not 1 <= numbers[name] <= MAX_NUMBER:
-            raise WeightsError(f"{folder / 'info.json'}: {name} is {numbers[name]!r}, expected a positive number")
+            raise WeightsError(f"{folder / 'info.json'}: {name} is {numbers[name]!r:.60}, expected a positive number")
     backbone = _published_inputs(detector.backbone, options)
     detector = replace(detector, num_proposals=numbers["num_proposals"], backbone=backbone)
     config = replace(config, scene=replace(config.scene, detector=detector))

@@ -67,7 +67,7 @@ def load_camera(path: Path) -> Camera:
         orthographic = bool(fields["orthographic"])
     except OSError as error:
         raise DataError(f"{sidecar}: no camera of this picture ({error.strerror}); render it again") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise DataError(f"{sidecar}: not a camera file ({error}); delete it and render again") from error
     return Camera(world_to_camera=matrix, orthographic=orthographic, focal=focal, width=width, height=height)
 

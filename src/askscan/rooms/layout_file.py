@@ -13,7 +13,6 @@ catalogue becomes a plain solid of class `others` that keeps its label.
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -92,7 +91,7 @@ def _scene_type(path: Path, head: dict[str, Any]) -> str:
 def _vector(where: str, box: dict[str, Any], key: str, low: float) -> Vec:
     value = box.get(key)
     numbers = [v for v in value if type(v) in (int, float)] if isinstance(value, list) else []
-    if len(numbers) != 3 or len(value or ()) != 3 or not all(math.isfinite(v) and low < v < 1e6 for v in numbers):
+    if len(numbers) != 3 or len(value or ()) != 3 or not all(low < v < 1e6 for v in numbers):
         raise DataError(f"{where}: `{key}` should be three numbers in metres, got {value!r:.60}.")
     return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
@@ -119,7 +118,7 @@ def _placed(where: str, box: Any, rng: np.random.Generator) -> Placed:
     if max(size) > _MAX_SIZE_M or min(size) < 0.005:
         raise DataError(f"{where}: sizes from 0.005 to {_MAX_SIZE_M:.0f} m can be built, got {size}; are these metres?")
     heading = box.get("heading", 0.0)
-    if type(heading) not in (int, float) or not math.isfinite(heading):
+    if type(heading) not in (int, float) or not abs(heading) < 1e6:
         raise DataError(f"{where}: `heading` should be an angle in radians, got {heading!r:.40}.")
     color = _word(where, box, "color", tuple(COLORS))
     material = _word(where, box, "material", MATERIALS)

@@ -191,7 +191,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: missing or damaged ({error}); train again.") from error
+        raise WeightsError(f"{path}: missing or damaged ({error!s:.160}); train again.") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -127,7 +127,9 @@ class EmbeddingCache:
                 rows = np.split(shard["features"], np.cumsum(shard["count"])[:-1])
                 known.update(zip((key.tobytes() for key in shard["keys"]), rows, strict=True))
             except (SafetensorError, OSError, KeyError, ValueError) as error:
-                raise DataError(f"{path}: damaged ({error}); delete it and run the same command again.") from error
+                raise DataError(
+                    f"{path}: damaged ({error!s:.160}); delete it and run the same command again."
+                ) from error
         return known
 
     def _store(self, kind: Kind, rows: dict[bytes, np.ndarray]) -> None:

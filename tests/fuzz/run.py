@@ -1,0 +1,178 @@
+"""Thousands of damaged files: each is read, or refused with a sentence that names it, in time and in little memory.
+
+`python -m tests.fuzz.run --count 5000 --seed 1` prints the counts. The files are read in a process of its own, which is
+watched from outside: one that hangs, dies or takes too much memory is a fault of the file that it was at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+MAX_SECONDS = 5.0
+MAX_BYTES = 2 * 2**30
+MIN_SHARE_READ = 0.2
+_EXAMPLES = 12
+
+
+@dataclass
+class Outcome:
+    """What became of the damaged files."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    """By kind of file."""
+    refused: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    """One line for each file that was neither read nor properly refused."""
+    slowest_s: float = 0.0
+    most_bytes: int = 0
+    """More than before the first file."""
+
+    @property
+    def count(self) -> int:
+        return self.read.total() + self.refused.total() + len(self.faults)
+
+    def __str__(self) -> str:
+        kinds = sorted({*self.read, *self.refused})
+        lines = [f"{'kind':12}{'files':>8}{'read':>8}{'refused':>9}"]
+        for kind in kinds:
+            lines.append(f"{kind:12}{self.read[kind] + self.refused[kind]:8}{self.read[kind]:8}{self.refused[kind]:9}")
+        total = f"{'all':12}{self.count:8}{self.read.total():8}{self.refused.total():9}"
+        memory = f"{self.most_bytes / 2**20:.0f} MiB"
+        figures = f"faults {len(self.faults)}, slowest {self.slowest_s:.2f} s, memory + {memory}"
+        return "\n".join([*lines, total, figures, *self.faults[:_EXAMPLES]])
+
+
+def fuzz(count: int, seed: int) -> Outcome:
+    """Damage and read `count` files; file i of a seed is always the same."""
+    from tests.fuzz.targets import make_seeds
+
+    outcome = Outcome()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name) / "seeds"
+        root.mkdir()
+        targets = make_seeds(root)
+        for target in targets:  # undamaged, all of them are read; this also loads everything that readers need
+            target.read(root / target.path)
+        done = 0
+        while done < count:
+            done = _watched(root, targets, done, count, seed, outcome)
+    return outcome
+
+
+def _watched(root: Path, targets: list, start: int, count: int, seed: int, outcome: Outcome) -> int:
+    """Files from `start` on in a process of its own, until all are done or one takes it down; how many are done."""
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receive)
+        _work(root, targets, start, count, seed, send)
+        os._exit(0)
+    os.close(send)
+    done, current, buffer = start, f"file {start}", b""
+    while True:
+        ready, _, _ = select.select([receive], [], [], MAX_SECONDS)
+        if not ready:
+            os.kill(child, signal.SIGKILL)
+            outcome.faults.append(f"{current}: no end after {MAX_SECONDS:.0f} s")
+            done += 1
+            break
+        chunk = os.read(receive, 65536)
+        if not chunk:
+            break
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if "at" in message:
+                current = message["at"]
+            else:
+                done += 1
+                _note(message, outcome)
+    os.close(receive)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+        outcome.faults.append(f"{current}: the reader died of signal {os.WTERMSIG(status)}")
+        done += 1
+    elif os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        outcome.faults.append(f"{current}: the reader ended with code {os.WEXITSTATUS(status)}")
+        done += 1
+    return done
+
+
+def _note(message: dict, outcome: Outcome) -> None:
+    kind = message["kind"]
+    if message["fault"]:
+        outcome.faults.append(message["fault"])
+    elif message["refused"]:
+        outcome.refused[kind] += 1
+    else:
+        outcome.read[kind] += 1
+    outcome.slowest_s = max(outcome.slowest_s, message["seconds"])
+    outcome.most_bytes = max(outcome.most_bytes, message["bytes"])
+    if message["seconds"] > MAX_SECONDS:
+        outcome.faults.append(f"{message['name']}: took {message['seconds']:.1f} s")
+
+
+def _work(root: Path, targets: list, start: int, count: int, seed: int, send: int) -> None:
+    """In the process that reads: each file damaged in place, read, and put back."""
+    from askscan.errors import UserError
+
+    def tell(**message: object) -> None:
+        os.write(send, json.dumps(message).encode() + b"\n")
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MAX_BYTES, resource.RLIM_INFINITY))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    for number in range(start, count):
+        rng = np.random.default_rng([seed, number])
+        target = targets[number % len(targets)]
+        path = root / target.path
+        name = f"seed {seed}, file {number} ({target.path})"
+        tell(at=name)
+        valid = path.read_bytes()
+        path.write_bytes(target.damage(valid, rng))
+        began, fault, refused = time.monotonic(), "", False
+        try:
+            target.read(path)
+        except UserError as error:
+            refused = True
+            if path.name not in str(error):
+                fault = f"{name}: the message does not name the file: {str(error)[:200]}"
+            elif len(str(error)) > 1500 or "\n" in str(error).strip():
+                fault = f"{name}: the message is no sentence: {str(error)[:200]!r}"
+        except BaseException as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            fault = f"{name}: {type(error).__name__}: {str(error)[:160]} ({Path(where.filename).name}:{where.lineno})"
+        path.write_bytes(valid)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        seconds = time.monotonic() - began
+        tell(kind=target.kind, name=name, refused=refused, fault=fault, seconds=seconds, bytes=after - before)
+
+
+def main() -> int:
+    """Prints the counts; 1 where a file was neither read nor properly refused, or too few were read."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=5000, help="files")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    outcome = fuzz(arguments.count, arguments.seed)
+    print(outcome)
+    return int(bool(outcome.faults) or outcome.read.total() < MIN_SHARE_READ * outcome.count)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
