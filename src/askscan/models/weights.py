@@ -237,7 +237,7 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
     share, one of the same training the whole model.
 
     Raises:
-        WeightsError: tensors are missing or have other shapes; the message names them.
+        WeightsError: tensors are missing, have other shapes, or have no place in the model; the message names them.
     """
     state = model.state_dict()
     part, prefix = _part(foreign.kind, isinstance(model, ScanQA))
@@ -262,10 +262,10 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
         else:
             misshapen.append(f"{published_name(foreign.kind, name)} {list(theirs.shape)} for {list(ours.shape)}")
     num_wanted = len(found) + len(missing) + len(misshapen)
-    if missing or misshapen:
-        problems = [f"missing: {_listed(missing)}"] * bool(missing) + [f"misshapen: {_listed(misshapen)}"] * bool(
-            misshapen
-        )
+    unknown = _without_place(foreign, state, prefix)
+    if missing or misshapen or unknown:
+        kinds = {"missing": missing, "misshapen": misshapen, "without a place in this model": unknown}
+        problems = [f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names]
         raise WeightsError(
             f"{foreign.path}: only {len(found)} of {num_wanted} {part} tensors from {TITLES[foreign.kind]} fit; "
             f"{'; '.join(problems)}; nothing was loaded, choose inputs and widths that match the file"
@@ -277,6 +277,17 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
             state[name].copy_(tensor)
     source = TITLES[foreign.kind]
     return Coverage(num_loaded=len(found), num_wanted=num_wanted, part=part, source=source, notes=tuple(notes))
+
+
+def _without_place(foreign: Foreign, state: Mapping[str, Tensor], prefix: str) -> list[str]:
+    """Names of the file in the parts that are filled that this model has no tensor for, such as one layer more."""
+    known = {published_name(foreign.kind, name) for name in state}
+    parts = PUBLISHED_PARTS.get(foreign.kind, {prefix: prefix})
+    theirs = tuple(
+        part for ours, part in parts.items() if ours.startswith(prefix) and any(name.startswith(ours) for name in state)
+    )
+    unwanted = "trunk.0.head." if foreign.kind == "depthcontrast" else "\0"  # of DepthContrast's own loss
+    return [n for n in foreign.tensors if n.startswith(theirs) and n not in known and not n.startswith(unwanted)]
 
 
 def _listed(names: list[str]) -> str:
