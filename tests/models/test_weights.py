@@ -201,6 +201,35 @@ def test_names_that_do_not_match_never_pass(tmp_path: Path, kind: str, damage: s
         assert torch.equal(tensor, before[name]), f"{name} changed though the load failed"
 
 
+@pytest.mark.parametrize("kind", ["depthcontrast", "votenet", "pretrain", "qa"])
+def test_a_file_with_more_than_the_model_has_never_passes(tmp_path: Path, kind: str) -> None:
+    """One layer more in a file is another model, though every name that is wanted is there."""
+    content = {"depthcontrast": depthcontrast, "votenet": votenet}.get(kind, lambda: dict(published_tensors(kind)))()
+    tensors = content.get("model", content.get("model_state_dict", content))
+    first = next(name for name in tensors if "sa1.mlp_module.layer2.conv" in name and "trunk.1" not in name)
+    more = first.replace("layer2", "layer3")
+    tensors[more] = tensors[first].clone()
+    foreign = read_checkpoint(saved(tmp_path / "more.pth", content))
+    if kind == "qa":
+        model: Pretrainer | ScanQA = ScanQA(scan_qa_config(foreign))
+    else:
+        config = pretrainer_config(foreign).scene.detector if kind == "pretrain" else detector_config(foreign)
+        model = Pretrainer(PretrainerConfig(scene=SceneModelConfig(detector=config)))
+    with pytest.raises(WeightsError, match="without a place in this model") as caught:
+        load_into(model, foreign)
+    assert more.removeprefix("module.") in str(caught.value)
+
+
+def test_ours_with_more_layers_or_positions_never_passes(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    for change, name in (({"num_layers": 2}, "encoder.layers.1."), ({"positions": True}, "position_embedding")):
+        scene = replace(tiny.SCENE, encoder=replace(tiny.ENCODER, **change))  # type: ignore[arg-type]
+        save_file(Pretrainer(replace(tiny.PRETRAINER, scene=scene)).state_dict(), path)
+        for model in (Pretrainer(tiny.PRETRAINER), ScanQA(tiny.SCAN_QA)):
+            with pytest.raises(WeightsError, match=f"without a place in this model: scene.*{name}"):
+                load_into(model, read_checkpoint(path))
+
+
 def test_positions_start_anew_where_the_file_knows_none_and_that_is_said(tmp_path: Path) -> None:
     encoder = replace(tiny.ENCODER, positions=True)
     model = ScanQA(replace(tiny.SCAN_QA, scene=replace(tiny.SCENE, encoder=encoder)))
