@@ -1,0 +1,81 @@
+"""Run folders are read strictly: a weight that is missing, renamed or too many never passes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from tests.train.stand_ins import StandInTeacher, train, write_data
+
+from askscan.errors import ConfigError, DataError, WeightsError
+from askscan.evaluate.runs import load_run
+from askscan.models.teacher import Teacher
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    train("answers", str(write_data(root).root), str(root / "run"), 1, 0.0)
+    return root / "run"
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    for name in ("config.yaml", "model.safetensors", "answers.json"):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("damage", ["missing", "renamed", "misshapen", "extra"])
+def test_every_weight_counts(run: Path, damage: str) -> None:
+    """One in nine is tried."""
+    path = run / "model.safetensors"
+    tensors = load_file(path)
+    for name in list(tensors)[::9]:
+        changed = {key: value for key, value in tensors.items() if key != name or damage == "extra"}
+        if damage in ("renamed", "extra"):
+            changed[f"{name}x"] = tensors[name].clone()
+        if damage == "misshapen":
+            changed[name] = torch.zeros(*tensors[name].shape, 2)
+        save_file(changed, path)
+        with pytest.raises(WeightsError, match=r"model\.safetensors: does not fit") as caught:
+            load_run(run)
+        assert name in str(caught.value)
+    save_file(tensors, path)
+    load_run(run)
+
+
+def test_weights_in_16_bits_are_read_as_32(run: Path) -> None:
+    tensors = load_file(run / "model.safetensors")
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    save_file(halves, run / "model.safetensors")
+    assert all(t.dtype != torch.float16 for t in load_run(run).module.state_dict().values())
+
+
+def test_files_of_different_runs_are_refused(run: Path) -> None:
+    answers = json.loads((run / "answers.json").read_text())
+    (run / "answers.json").write_text(json.dumps({**answers, "more": 1}))
+    with pytest.raises(WeightsError, match="not of one run"):
+        load_run(run)
+    (run / "answers.json").write_text(json.dumps(dict.fromkeys(answers, "x")))
+    with pytest.raises(DataError, match=r"answers\.json: the count of"):
+        load_run(run)
+    about = yaml.safe_load((run / "config.yaml").read_text())
+    for change, message in (
+        ({"stage": "other"}, "stage is 'other'"),
+        ({"config": {**about["config"], "lopp": 1}}, "unknown field 'lopp'"),
+        ({"config": {**about["config"], "task": "sqa3d"}}, "config.yaml: the agent's place"),
+    ):
+        (run / "config.yaml").write_text(yaml.safe_dump({**about, **change}))
+        with pytest.raises(ConfigError, match=message):
+            load_run(run)
+
+
+def test_another_teacher_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = StandInTeacher()
+    other.identity = "another"
+    monkeypatch.setattr(Teacher, "load", lambda name, device: other)
+    with pytest.raises(WeightsError, match=r"was trained with teacher stand-in.*'stand-in' is another.*--teacher"):
+        load_run(run).teacher()
