@@ -90,7 +90,8 @@ def predict(
     frozen = loaded.teacher(next(loaded.module.parameters()).device, name=teacher)
     with progress("predict") as update:
         path = predict_submission(loaded, folder, split, out=place, teacher=frozen, progress=update)
-    say(f"{path}: written and checked against the benchmark's format.")
+    checked = " and checked against the benchmark's format" if loaded.task == "scanqa" else ""
+    say(f"{path}: written{checked}.")
 
 
 def score(

@@ -25,6 +25,7 @@ _TITLES = {
     Pretrainer: "a 3D encoder of indoor scans, pre-trained with the guidance of a CLIP",
     QuestionOnly: "a baseline that answers questions about scans without seeing them",
 }
+_SITUATED = "a model that answers the questions of an agent in a scanned room (SQA3D)"
 _TITLE = "a model that answers questions about 3D scans of rooms, in words and with the box of what was asked about"
 
 
@@ -49,7 +50,7 @@ def card(run: Run, *, licence: str, name: str) -> str:
         "pipeline_tag": "visual-question-answering",
         "tags": ["3d", "point-cloud", "scan", "3d-question-answering", "clip"],
     }
-    title = _TITLES.get(type(run.module), _TITLE)
+    title = _TITLES.get(type(run.module), _SITUATED if run.task == "sqa3d" else _TITLE)
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",
         f"# {name}\n\nThis is {title}, trained with askscan {about.get('version', __version__)}. The method is that of "
