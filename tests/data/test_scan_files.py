@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +180,28 @@ def test_real_scans_are_set_upright(
     np.testing.assert_allclose(scan.from_file[:3, :3] @ direction, [0, 0, 1], atol=1e-9)
     np.testing.assert_allclose(np.ptp(scan.mesh.vertices, axis=0), size, atol=0.3)
     assert all(any(word in note for note in scan.notes) for word in said)
+
+
+@pytest.mark.slow
+def test_twenty_million_vertices_are_thinned_within_four_gigabytes(tmp_path: Path) -> None:
+    path, parts, rng = tmp_path / "huge.ply", 20, np.random.default_rng(0)
+    head = "ply\nformat binary_little_endian 1.0\nelement vertex 20000000\n"
+    head += "".join(f"property float {axis}\n" for axis in "xyz")
+    head += "".join(f"property uchar {name}\n" for name in ("red", "green", "blue")) + "end_header\n"
+    with path.open("wb") as file:
+        file.write(head.encode())
+        for _ in range(parts):
+            rows = np.zeros(20_000_000 // parts, [("p", "<f4", 3), ("c", "u1", 3)])
+            points, side = rng.uniform((0, 0, 0), (5, 4, 2.5), (len(rows), 3)), rng.integers(0, 5, len(rows))
+            for wall, (axis, at) in enumerate(((0, 0), (0, 5), (1, 0), (1, 4), (2, 0))):
+                points[side == wall, axis] = at
+            rows["p"], rows["c"] = points, rng.integers(0, 255, (len(rows), 3))
+            file.write(rows.tobytes())
+    code = (
+        "import resource, sys\nfrom askscan.data.scan_files import read_scan\nscan = read_scan(sys.argv[1])\n"
+        "print(len(scan.mesh.vertices), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    num_vertices, kilobytes = map(int, done.stdout.split())
+    assert 100_000 < num_vertices <= 1_000_000
+    assert kilobytes < 4 * 2**20

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from askscan.data.annotations import read_sqa3d
 from askscan.data.augment import AugmentConfig, Motion
@@ -104,6 +105,22 @@ def test_a_batch_is_moved_before_it_is_augmented() -> None:
     torch.testing.assert_close(turned, both.points(plain), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(turned.norm(dim=-1), moved.norm(dim=-1), atol=1e-5, rtol=1e-5)  # about the agent
     assert not torch.allclose(turned, moved, atol=1e-3)
+
+
+def test_nothing_waits_for_the_host() -> None:
+    """Fake tensors have no values: reading one on the host fails."""
+    bank = SceneBank.from_scenes([prepared(name, np.random.rand(50, 3).astype(np.float32), None) for name in "ab"])
+    views = views_of([situated("a", 0.5, 1.0, 0.3), situated("b", 0.1, 0.0, 2.0)], np.array([0, 1]), bank.scan_frame)
+    rows = torch.tensor([1, 0, 1])
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        sample = bank.sample(
+            views.scene[rows],
+            InputConfig(num_points=40),
+            torch.Generator().manual_seed(0),
+            frame=views.frame_of(rows),
+            augment=AugmentConfig(crop=False, flip=False, shift_m=0.0),
+        )
+    assert sample.batch.points.shape == (3, 40, 3)
 
 
 def test_real_headings_are_of_scans_as_their_files_have_them(real_data: Path) -> None:
