@@ -1,4 +1,4 @@
-"""Means over the global batch: sums and counts over all processes, and gradients that DDP's averaging makes right."""
+"""Means over the global batch: sums and counts over all processes, and gradients whose average over them is right."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def num_processes() -> int:
 def ratios(*pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
     """`total / (count + 1e-6)` of each (total, count), both summed over all processes, in one exchange.
 
-    Every process gets the value of the global batch. Its gradient is scaled by the number of processes: averaged by DDP
-    it is that of the global mean, whatever the counts of the single processes.
+    Every process gets the value of the global batch. Its gradient is scaled by the number of processes: averaged
+    over them it is that of the global mean, whatever the counts of the single processes.
     """
     totals = torch.stack([total.float() for total, _ in pairs])
     counts = torch.stack([count.float() for _, count in pairs])
@@ -55,7 +55,7 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         # Every process computes the same loss of all rows, so the sum of this gradient over the processes is a
-        # multiple of the own one; DDP's average then gives the gradient of the global loss.
+        # multiple of the own one; the average over them then gives the gradient of the global loss.
         own = grad.chunk(num_processes())[dist.get_rank()]
         return own * num_processes()
 

@@ -27,16 +27,27 @@ def sum_over_processes() -> Callable[[Tensor], Tensor] | None:
     return all_reduce
 
 
+def _moments(rows: Float[Tensor, "r c"]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and biased variance (c) of the rows of all processes, and their number; in one exchange."""
+    var, mean = torch.var_mean(rows, 0, correction=0)
+    own = torch.stack([mean, var, torch.full_like(mean, rows.shape[0])])
+    every = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(every, own)
+    means, variances, counts = torch.stack(every, 1).unbind()
+    count = counts.sum(0)
+    mean = (means * counts).sum(0) / count
+    # Spread within the processes and between them: the difference of two large sums would lose digits.
+    var = ((variances + (means - mean).square()) * counts).sum(0) / count
+    return mean, var, count
+
+
 class _SynchronisedNorm(torch.autograd.Function):
     """Normalisation of the rows of all processes together; torch's own version runs on CUDA only."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, all_reduce: Callable[[Tensor], Tensor]) -> Any:
         rows = x.float()
-        count = all_reduce(rows.new_full((), rows.shape[0]))
-        mean = all_reduce(rows.sum(0)) / count
-        # A second pass over the centred rows: the difference of two large sums would lose digits.
-        var = all_reduce((rows - mean).square().sum(0)) / count
+        mean, var, count = _moments(rows)
         rstd = (var + EPS).rsqrt()
         ctx.save_for_backward(x, weight, mean, rstd, count)
         ctx.all_reduce = all_reduce
@@ -47,7 +58,7 @@ class _SynchronisedNorm(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
         x, weight, mean, rstd, count = ctx.saved_tensors
         grad32, unit = grad.float(), (x.float() - mean) * rstd
-        # Weight and bias get this process's share: DDP averages those over the processes itself.
+        # Weight and bias get this process's share: gradients are averaged over the processes later.
         grad_bias, grad_weight = grad32.sum(0), (grad32 * unit).sum(0)
         shared = ctx.all_reduce(torch.stack([grad_bias, grad_weight])) / count
         grad_x = (grad32 - shared[0] - unit * shared[1]) * (weight * rstd)

@@ -26,7 +26,7 @@ class Devices:
     num_nodes: int = 1
     """Hosts; start one process per GPU with torchrun."""
     cuda_graph: bool = True
-    """Run a step as one CUDA graph where there is a single GPU."""
+    """Run a step as one CUDA graph, messages between GPUs included."""
 
 
 def launch(devices: Devices, precision: Literal["32-true", "bf16-mixed"]) -> Fabric:

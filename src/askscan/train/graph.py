@@ -103,6 +103,7 @@ class GraphedStep(Generic[Batch]):
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators:
             graph.register_generator_state(generator)
-        with torch.cuda.graph(graph, stream=self._stream):
+        # `thread_local`: the thread that watches over NCCL's messages may go on asking how far they are.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._step()
         return graph

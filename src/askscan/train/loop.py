@@ -152,7 +152,7 @@ class Trainer:
         """1 once a value was not finite: no step changes the weights from then on."""
         self.optimizer.found_inf = self.bad  # type: ignore[attr-defined]  # where fused optimizers look for it
         self.bad_values = torch.zeros(len(self.value_names), device=self.device)
-        graphed = devices.cuda_graph and self.device.type == "cuda" and fabric.world_size == 1
+        graphed = devices.cuda_graph and self.device.type == "cuda"
         self.graph = (
             GraphedStep(lambda: task.batch(self.inputs), self._step, [self.inputs.generator]) if graphed else None
         )
