@@ -63,6 +63,8 @@ def test_an_unknown_recipe_lists_the_known_ones():
         ({"loop": 5}, "expected the fields of LoopConfig"),
         ({"inputs": {"color": True}}, "inputs.color is True but the backbone's is False"),
         ({"model": {"contrastive": True}}, "contrastive"),
+        ({"views": -1}, "views must be at least 0, not -1"),
+        ({"views": 2, "weights": {"alignment": {"image": 0}}}, "views are pictures"),
     ],
 )
 def test_wrong_values_are_named(values: Any, message: str):

@@ -114,7 +114,7 @@ class Bench:
             bank=self.bank,
             scene=torch.arange(rows).remainder(len(self.bank)).numpy(),
             sentences=embeddings(rows, size, device),
-            pictures=embeddings(len(self.bank), size, device),
+            pictures=embeddings(len(self.bank), size, device)[:, None],
             fixed_viewpoint=torch.zeros(rows, dtype=torch.bool, device=device),
         )
 

@@ -11,7 +11,7 @@ import tyro
 
 from askscan.cli.arguments import Data, Processes
 from askscan.cli.console import console, progress, say, table, worker_count
-from askscan.errors import DataError
+from askscan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from askscan.records import Mesh
@@ -95,18 +95,25 @@ def render(
     scene: str | None = None,
     size: int = 320,
     orthographic: bool = False,
+    views: int = 0,
+    view_size: int = 224,
     processes: Processes = 0,
 ) -> None:
     """Make the top-down picture of every scene, with its camera beside it; no display is needed.
 
     Args:
         scene: Only this scene.
-        size: Side of the square picture, pixels.
+        size: Side of the square picture from above, pixels.
         orthographic: One scale everywhere; by default the camera also sees the inner side of the walls.
+        views: Pictures of each scene from inside the room, too, in DATA/views.
+        view_size: Side of these square pictures, pixels.
     """
     from askscan.data.folder import DataFolder
-    from askscan.render.collection import render_collection
+    from askscan.render.collection import RenderConfig, render_collection
 
+    for name, number, least in (("--size", size, 1), ("--views", views, 0), ("--view-size", view_size, 1)):
+        if number < least:
+            raise ConfigError(f"{name} must be at least {least}, not {number}.")
     folder = DataFolder(data)
     on_disk = set(folder.scans_on_disk())
     splits = {split: _scenes(folder, split, on_disk, scene) for split in ("train", "val")}
@@ -117,12 +124,11 @@ def render(
             data,
             splits,
             partial(_mesh, folder),
-            size=size,
-            orthographic=orthographic,
+            RenderConfig(size=size, orthographic=orthographic, num_views=views, view_size=view_size),
             num_processes=worker_count(processes),
             progress=update,
         )
-    say(f"{data}: {len(report.rendered)} pictures made, {len(report.present)} were there already.")
+    say(f"{data}: pictures of {len(report.rendered)} scenes made, those of {len(report.present)} were there already.")
     if report.failed:
         _tell("failed", tuple(report.failed.values()))
         raise DataError(f"{data}: {len(report.failed)} scenes could not be rendered.")

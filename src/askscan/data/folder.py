@@ -115,6 +115,10 @@ class DataFolder:
         """The top-down picture; its camera lies beside it with the ending `.json`."""
         return self.root / "top_imgs" / split / f"{scene_id}.jpg"
 
+    def view(self, scene_id: str, split: str, number: int) -> Path:
+        """The picture that `askscan render --views` takes from the `number`-th place inside the room, from 1."""
+        return self.root / "views" / split / f"{scene_id}.{number}.jpg"
+
     # --- scene lists
 
     def scans_on_disk(self) -> tuple[str, ...]:

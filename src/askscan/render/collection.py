@@ -1,4 +1,7 @@
-"""Top-down pictures of a whole data folder: `top_imgs/<split>/<scene>.jpg`, resumable, on several processes."""
+"""Pictures of a whole data folder, resumable, on several processes.
+
+From above: `top_imgs/<split>/<scene>.jpg`; from inside: `views/<split>/<scene>.<number>.jpg`, numbered from 1.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,27 @@ from pathlib import Path
 
 from askscan.errors import DataError
 from askscan.records import Mesh
-from askscan.render.pictures import camera_path, save_picture
+from askscan.render.pictures import Picture, camera_path, save_picture
+from askscan.render.raycast import Renderer
 from askscan.render.topdown import DEFAULT_SIZE, top_down
+from askscan.render.views import VIEW_SIZE, place_cameras
 
 PICTURES_FOLDER = "top_imgs"
+VIEWS_FOLDER = "views"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderConfig:
+    """Which pictures of each scene."""
+
+    size: int = DEFAULT_SIZE
+    """Of the picture from above, pixels."""
+    orthographic: bool = False
+    """Whether it has one scale everywhere; see `top_down`."""
+    num_views: int = 0
+    """Pictures from inside the room; see `place_cameras`."""
+    view_size: int = VIEW_SIZE
+    """Of the pictures from inside, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +42,9 @@ class RenderReport:
     """What `render_collection` did."""
 
     rendered: tuple[str, ...]
-    """Scenes whose picture was made now."""
+    """Scenes of which pictures were made now."""
     present: tuple[str, ...]
-    """Scenes that had a picture and its camera already."""
+    """Scenes that had all pictures and their cameras already."""
     failed: Mapping[str, str]
     """Scenes that could not be read, with the reason."""
 
@@ -34,24 +54,27 @@ def picture_path(folder: Path, split: str, scene_id: str) -> Path:
     return folder / PICTURES_FOLDER / split / f"{scene_id}.jpg"
 
 
+def view_path(folder: Path, split: str, scene_id: str, number: int) -> Path:
+    """Where the `number`-th picture from inside a scene is kept in a data folder, from 1."""
+    return folder / VIEWS_FOLDER / split / f"{scene_id}.{number}.jpg"
+
+
 def render_collection(
     folder: Path,
     scenes: Mapping[str, Sequence[str]],
     load_mesh: Callable[[str], Mesh],
+    config: RenderConfig,
     *,
-    size: int = DEFAULT_SIZE,
-    orthographic: bool = False,
     num_processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> RenderReport:
-    """Make the missing top-down pictures of a collection.
+    """Make the missing pictures of a collection.
 
     Args:
         folder: the data folder.
         scenes: scene ids of each split (`train`, `val`).
         load_mesh: reads a scene's mesh in aligned metres; must be picklable where there are several processes.
-        size: pixels.
-        orthographic: see `top_down`.
+        config: which pictures.
         num_processes: processes; 1 renders in this one.
         progress: called with the numbers of done and of all scenes.
 
@@ -59,11 +82,15 @@ def render_collection(
         What was done; scenes that cannot be read do not stop the others.
     """
     wanted = [(split, scene_id) for split, ids in scenes.items() for scene_id in ids]
-    paths = {scene_id: picture_path(folder, split, scene_id) for split, scene_id in wanted}
-    missing = [s for s, path in paths.items() if not (path.is_file() and camera_path(path).is_file())]
+    numbers = range(1, 1 + config.num_views)
+    paths = {
+        scene_id: (picture_path(folder, split, scene_id), *(view_path(folder, split, scene_id, i) for i in numbers))
+        for split, scene_id in wanted
+    }
+    missing = [scene_id for scene_id, files in paths.items() if not all(map(_is_done, files))]
     present = tuple(scene_id for scene_id in paths if scene_id not in set(missing))
     failed: dict[str, str] = {}
-    render = partial(_render_scene, load_mesh, size, orthographic)
+    render = partial(_render_scene, load_mesh, config)
     done = len(present)
     if progress:
         progress(done, len(paths))
@@ -93,13 +120,27 @@ def render_collection(
     return RenderReport(rendered=rendered, present=present, failed=failed)
 
 
-def _render_scene(load_mesh: Callable[[str], Mesh], size: int, orthographic: bool, scene_id: str, path: Path) -> str:
-    """Render one scene; returns what is wrong with its files, or nothing."""
+def _is_done(path: Path) -> bool:
+    return path.is_file() and camera_path(path).is_file()
+
+
+def _render_scene(
+    load_mesh: Callable[[str], Mesh], config: RenderConfig, scene_id: str, paths: tuple[Path, ...]
+) -> str:
+    """Make the missing pictures of one scene; returns what is wrong with its files, or nothing."""
     try:
         mesh = load_mesh(scene_id)
     except DataError as error:
         return str(error)
     if not len(mesh.vertices):
         return f"{scene_id}: its mesh has no vertices"
-    save_picture(path, top_down(mesh, size=size, orthographic=orthographic))
+    above, *inside = paths
+    if not _is_done(above):
+        save_picture(above, top_down(mesh, size=config.size, orthographic=config.orthographic))
+    missing = [i for i, path in enumerate(inside) if not _is_done(path)]
+    if missing:
+        renderer = Renderer(mesh)
+        cameras = place_cameras(renderer, config.num_views, config.view_size)
+        for i in missing:
+            save_picture(inside[i], Picture(image=renderer.render(cameras[i]), camera=cameras[i]))
     return ""

@@ -10,7 +10,10 @@ from askscan.geometry.cameras import look_at
 from askscan.records import Camera, Mesh
 from askscan.render.pictures import Picture
 from askscan.render.raycast import Renderer
-from askscan.render.topdown import CEILING_GAP_M, DEFAULT_SIZE, floor_height, room_bounds
+from askscan.render.topdown import CEILING_GAP_M, floor_height, room_bounds
+
+VIEW_SIZE = 224
+"""Pixels; what CLIP's towers look at."""
 
 EYE_HEIGHT_M = 1.6
 CORNER_HEIGHT_M = 2.2
@@ -23,7 +26,7 @@ _GRID = 14
 _NUM_DIRECTIONS = 12
 
 
-def views(mesh: Mesh, num: int = 4, *, size: int = DEFAULT_SIZE, supersample: int = 2) -> tuple[Picture, ...]:
+def views(mesh: Mesh, num: int = 4, *, size: int = VIEW_SIZE, supersample: int = 2) -> tuple[Picture, ...]:
     """Square perspective pictures from inside a room, as far apart as its free floor allows.
 
     Args:

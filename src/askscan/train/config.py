@@ -77,6 +77,8 @@ class PretrainConfig:
 
     model: PretrainerConfig = field(default_factory=PretrainerConfig)
     """The network; `embedding_width` is set to the teacher's."""
+    views: int = 0
+    """Pictures from inside each room that guide it beside the one from above (Multi-CLIP, Delitzas et al. 2023)."""
     inputs: InputConfig = field(default_factory=InputConfig)
     """Points and channels."""
     augment: AugmentConfig | None = None
@@ -90,6 +92,10 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         _check_inputs(self.inputs, self.model.scene)
+        if self.views < 0:
+            raise ConfigError(f"pretrain: views must be at least 0, not {self.views}.")
+        if self.views and not self.weights.alignment.image:
+            raise ConfigError("pretrain: views are pictures, so weights.alignment.image must not be 0.")
         if (self.weights.alignment.objective == "contrastive") != self.model.contrastive:
             raise ConfigError(
                 "pretrain: model.contrastive must be true with, and only with, the contrastive objective."

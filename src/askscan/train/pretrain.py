@@ -50,8 +50,8 @@ class GuidedScenes:
     scene: Int[ndarray, "q"]
     """Row of each sentence's scene."""
     sentences: Float[Tensor, "q d"]
-    pictures: Float[Tensor, "s d"] | None
-    """None: not used."""
+    pictures: Float[Tensor, "s v d"] | None
+    """Of each scene the one from above first, then those from inside; None: not used."""
     fixed_viewpoint: Bool[Tensor, "q"]
     """Sentences whose scene may not be mirrored."""
 
@@ -99,14 +99,14 @@ class PretrainTask:
             inputs.scene, config.inputs, inputs.generator, augment=config.augment, may_flip=flip, share=inputs.share
         ).batch
         texts = train.sentences[inputs.text]
-        images = texts[:, :1] if train.pictures is None else train.pictures[inputs.scene][:, None]
+        images = texts[:, :1] if train.pictures is None else train.pictures[inputs.scene]
         return GuidedBatch(
             scene=scene,
             indices=self.module.scene.indices(scene.points),
             texts=texts,
             text_mask=inputs.mask,
             images=images,
-            image_mask=torch.full_like(inputs.mask[:, :1], train.pictures is not None),
+            image_mask=inputs.mask.new_full(images.shape[:2], train.pictures is not None),
             scene_index=inputs.scene,
         )
 
@@ -128,7 +128,7 @@ class PretrainTask:
         return self.config.weights.total(detection, alignment), {**_named(detection), **_named(alignment)}
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
-        """Recall of each scene's own sentence (its first) and picture among those of all validation scenes."""
+        """Recall of each scene's own sentence (its first) and picture (from above) among those of all of val."""
         val = self.val
         assert val is not None
         scenes = embed_scenes(self.module, val.bank, self.config, autocast)
@@ -136,7 +136,7 @@ class PretrainTask:
         first = torch.from_numpy(np.unique(val.scene, return_index=True)[1]).to(scenes.device)
         figures = [recall_at(cosine_similarity(scenes, val.sentences[first]), own, (10,))["R@10"]]
         if val.pictures is not None:
-            figures.append(recall_at(cosine_similarity(scenes, val.pictures), own, (10,))["R@10"])
+            figures.append(recall_at(cosine_similarity(scenes, val.pictures[:, 0]), own, (10,))["R@10"])
         return dict(zip(self.score_names, figures, strict=True))
 
 
@@ -170,7 +170,8 @@ def pretrain(
     """Pre-train on a data folder's scenes, sentences and pictures, or go on where an earlier call stopped.
 
     Args:
-        data: Prepared scenes, ScanRefer's sentences, top-down pictures (unless their weight is 0).
+        data: Prepared scenes, ScanRefer's sentences, top-down pictures (unless their weight is 0), and views from
+            inside where the configuration asks for them.
         out: The run folder.
         config: Everything that decides the run.
         teacher: The frozen teacher; its embeddings are cached in `data`.
@@ -218,8 +219,9 @@ def _guided(
     sentences = session.first(lambda: cache.sentences([text.text for text in texts]))
     pictures = None
     if config.weights.alignment.image > 0:
-        paths = [data.picture(scene_id, split) for scene_id in bank.scene_ids]
-        pictures = torch.from_numpy(session.first(lambda: cache.pictures(paths))).to(device)
+        paths = picture_paths(data, split, bank.scene_ids, config.views)
+        rows = torch.from_numpy(session.first(lambda: cache.pictures(paths)))
+        pictures = rows.unflatten(0, (len(bank), 1 + config.views)).to(device)
     return GuidedScenes(
         bank=bank,
         scene=scene_rows([text.scene_id for text in texts], bank),
@@ -227,6 +229,23 @@ def _guided(
         pictures=pictures,
         fixed_viewpoint=torch.tensor([depends_on_viewpoint(text.text) for text in texts]).to(device),
     )
+
+
+def picture_paths(data: DataFolder, split: str, scene_ids: Sequence[str], num_views: int) -> list[Path]:
+    """The pictures of scenes, 1 + `num_views` of each: from above, then from inside.
+
+    Raises:
+        DataError: A scene has fewer views.
+    """
+    numbers = range(1, 1 + num_views)
+    views = {scene_id: [data.view(scene_id, split, number) for number in numbers] for scene_id in scene_ids}
+    missing = [path for paths in views.values() for path in paths if not path.is_file()]
+    if missing:
+        raise DataError(
+            f"{missing[0]}: {len(missing)} of {num_views * len(views)} views from inside are missing; "
+            f"run `askscan render --views {num_views}` first."
+        )
+    return [path for scene_id in scene_ids for path in (data.picture(scene_id, split), *views[scene_id])]
 
 
 def _named(terms: DetectionTerms | AlignmentTerms) -> dict[str, Tensor]:
