@@ -9,7 +9,8 @@ import torch
 from askscan.errors import ConfigError
 from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.teacher import Teacher
-from askscan.train.teacher import PictureTexts, TeacherConfig, build_tokenizer, contrastive_loss, train_teacher
+from askscan.train import teacher as teaching
+from askscan.train.teacher import PictureTexts, TeacherConfig, build_tokenizer, contrastive_loss, moved, train_teacher
 
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 
@@ -54,3 +55,15 @@ def test_tokenizer_knows_its_words_and_reads_any_text() -> None:
 def test_loss_is_the_log_of_the_batch_for_equal_embeddings() -> None:
     loss = contrastive_loss(torch.ones(8, 4), torch.ones(8, 2, 4), torch.tensor(0.0))
     assert abs(float(loss) - np.log(8)) < 1e-5
+
+
+def test_pictures_are_turned_never_mirrored(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> None:
+    pictures = torch.rand(16, 3, 8, 8, generator=generator)
+    monkeypatch.setattr(teaching, "_SCALES", (1.0, 1.0))
+    monkeypatch.setattr(teaching, "_SHIFT", 0.0)
+    turns = []
+    for before, after in zip(pictures, moved(pictures, np.random.default_rng(0)), strict=True):
+        same = [torch.allclose(torch.rot90(before, k, (1, 2)), after, atol=1e-4) for k in range(4)]
+        assert sum(same) == 1
+        turns.append(same.index(True))
+    assert set(turns) == {0, 1, 2, 3}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,6 +27,10 @@ from askscan.errors import ConfigError
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<start>", "<end>")
 MAX_TOKENS = 77
 """Positions of the text tower, as CLIP's."""
+_SCALES = (0.85, 1.1)
+"""Sides of the part of a picture that is shown in training."""
+_SHIFT = 0.08
+"""How far its middle lies from the picture's at most, in half pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,21 @@ def contrastive_loss(image: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     return torch.stack(losses).mean()
 
 
+def moved(pictures: Float[Tensor, "b c h w"], rng: np.random.Generator) -> Float[Tensor, "b c h w"]:
+    """Square pictures, each quarter-turned, scaled and shifted at random.
+
+    Sentences never name the sides of the picture, so a turn leaves them true; a mirror would not.
+    """
+    turn = rng.integers(4, size=len(pictures)) * (np.pi / 2)
+    scale = rng.uniform(*_SCALES, len(pictures))
+    shift = rng.uniform(-_SHIFT, _SHIFT, (len(pictures), 2))
+    cos, sin = scale * np.cos(turn), scale * np.sin(turn)
+    rows = [np.stack([cos, -sin, shift[:, 0]], 1), np.stack([sin, cos, shift[:, 1]], 1)]
+    theta = torch.from_numpy(np.stack(rows, 1)).to(pictures.device, torch.float32)
+    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures.float(), grid, padding_mode="border", align_corners=False)
+
+
 def train_teacher(
     data: PictureTexts,
     out: Path,
@@ -238,8 +257,7 @@ def _optimise(
     for step in range(config.steps):
         scenes = rng.choice(len(images), batch_size, replace=False)
         ids = torch.from_numpy(texts.draw(scenes, config.texts_per_picture, rng)).to(images.device)
-        # Sentences never name the sides of the picture, so a quarter turn of it leaves them true; a mirror would not.
-        pixels = torch.rot90(images[torch.from_numpy(scenes).to(images.device)], int(rng.integers(4)), (2, 3))
+        pixels = moved(images[torch.from_numpy(scenes).to(images.device)], rng)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
             image = model.get_image_features(pixel_values=pixels.to(model.dtype)).pooler_output
             mask = (ids != tokenizer.pad_token_id).long()
