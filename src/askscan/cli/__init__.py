@@ -32,7 +32,7 @@ _MENDABLE_ERRNO = {
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Every command by its name, in the order in which a project uses them."""
-    from askscan.cli import about, asking, collections, demo, evaluation, training
+    from askscan.cli import ablation, about, asking, collections, demo, evaluation, training
 
     return {
         "ask": asking.ask,
@@ -48,6 +48,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "score": evaluation.score,
         "embed": evaluation.embed,
         "report": evaluation.report,
+        "ablate": ablation.ablate,
         "export": about.export,
         "bench": about.bench,
         "doctor": about.doctor,
