@@ -1,6 +1,6 @@
 import os
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from askscan.evaluate.ablation import Row, Stage, load_row, read_ablation
 from askscan.evaluate.runs import Run
 from askscan.models.teacher import Teacher
 from askscan.train import recipes
-from askscan.train.config import PretrainConfig
 
 SHIPPED = Path(__file__).parents[2] / "bench" / "ablation.yaml"
 TWO = [{"name": "full"}, {"name": "no words", "pretrain": None, "question_only": True}]
@@ -51,17 +50,15 @@ def fake_row(plan: ablation._Plan, place: Path) -> Row:
         pretrain=None,
         answers=stage,
         rooms=rooms,
-        environment={"device": "x"},
+        environment=where,
     )
 
 
 def test_every_shipped_variant_is_a_configuration_of_its_own() -> None:
     shipped = read_ablation(SHIPPED)
     assert shipped.seeds == (0, 1, 2)
-    known = {field.name for field in fields(PretrainConfig)}
-    variants = [v for v in shipped.variants if v.name != "several views" or "views" in known]
-    plans = [ablation._plan(shipped.recipe, variant, 1) for variant in variants]
-    assert len(plans) >= 8
+    plans = [ablation._plan(shipped.recipe, variant, 1) for variant in shipped.variants]
+    assert len(plans) == 9
     assert all(plan.pretrain.loop.seed == plan.answers.loop.seed == 1 for plan in plans)
     # No two variants train the same.
     trained = [(plan.pretrain if plan.variant.pretrains else None, plan.answers) for plan in plans]
@@ -195,7 +192,11 @@ def test_refusals_name_what_is_wrong(
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     assert "holds no ablation" in refused()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+    assert "holds no ablation" in refused("--table")
     (tmp_path / "out" / "thesis.txt").unlink()
+    nowhere = command(tmp_path / "file.yaml", tmp_path / "nowhere", tmp_path / "out")
+    assert cli.main(nowhere) == 2 and "nowhere" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
     assert cli.main(command(write(tmp_path / "file.yaml"), data, tmp_path / "out")) == 0
     monkeypatch.setitem(recipes.RECIPES, "small", recipes.RECIPES["tiny"])

@@ -32,7 +32,7 @@ _MENDABLE_ERRNO = {
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Every command by its name, in the order in which a project uses them."""
-    from askscan.cli import ablation, about, asking, collections, demo, evaluation, training
+    from askscan.cli import ablation, about, asking, collections, demo, evaluation, mapping, training
 
     return {
         "ask": asking.ask,
@@ -47,6 +47,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "predict": evaluation.predict,
         "score": evaluation.score,
         "embed": evaluation.embed,
+        "map": mapping.language_map,
         "report": evaluation.report,
         "ablate": ablation.ablate,
         "export": about.export,

@@ -120,28 +120,23 @@ class _Ablater:
 
         Raises:
             ConfigError: The folder is of another ablation, or has files that are not ours.
-            DataError: A collection has no questions.
+            OSError: A collection has no questions or sentences.
         """
         from askscan.cli.training import _teacher_device
         from askscan.data.folder import DataFolder
         from askscan.models.teacher import Teacher as FrozenTeacher
 
-        folders = DataFolder(data), DataFolder(test)
+        data_folder, test_folder = DataFolder(data), DataFolder(test)
         frozen = FrozenTeacher.load(teacher, _teacher_device(accelerator))
         asked = {
             "recipe": recipe,
             "teacher": frozen.identity,
-            "data": _content([folders[0].scanqa("train"), folders[0].scanrefer("train")]),
-            "test": _content([folders[1].scanqa(SPLIT)]),
+            "data": _content([data_folder.scanqa("train"), data_folder.scanrefer("train")]),
+            "test": _content([test_folder.scanqa(SPLIT)]),
         }
         _claim(out, asked)
         return cls(
-            data=folders[0],
-            test=folders[1],
-            out=out,
-            teacher=frozen,
-            teacher_name=teacher,
-            accelerator=accelerator,
+            data=data_folder, test=test_folder, out=out, teacher=frozen, teacher_name=teacher, accelerator=accelerator
         )
 
     def run_all(self, plans: list[_Plan]) -> list[str]:
@@ -306,13 +301,14 @@ def _claim(out: Path, asked: dict[str, Any]) -> None:
     """Make the folder this ablation's, or refuse."""
     from askscan.train.checkpoint import write_json
 
-    if (out / MANIFEST).is_file():
-        _same(out / MANIFEST, asked)
-        return
     # Names with a dot: of a process that claims the folder at this moment.
-    if out.exists() and (not out.is_dir() or any(not path.name.startswith(".") for path in out.iterdir())):
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    if MANIFEST in names:
+        _same(out / MANIFEST, asked)
+    elif names:
         raise ConfigError(f"{out}: is not empty and holds no ablation; give a new folder with --out.")
-    write_json(out / MANIFEST, asked)
+    else:
+        write_json(out / MANIFEST, asked)
 
 
 def _same_settings(path: Path, plan: _Plan) -> None:
@@ -333,12 +329,12 @@ def _same(path: Path, asked: dict[str, Any]) -> None:
 
 
 def _content(paths: list[Path]) -> str:
-    """A hash of files; of those that are not there, of their absence."""
+    """A hash of files."""
     import hashlib
 
     digest = hashlib.blake2b(digest_size=8)
     for path in paths:
-        digest.update(path.read_bytes() if path.is_file() else b"-")
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -370,6 +366,8 @@ def _show(ablation: Ablation, out: Path) -> None:
     from askscan.evaluate.ablation import ablation_table, load_row
     from askscan.files import replacing
 
+    if not (out / MANIFEST).is_file():
+        raise ConfigError(f"{out}: holds no ablation; give the folder of one with --out.")
     folders = {variant.folder for variant in ablation.variants}
     paths = sorted(path for path in out.glob(f"*/*/{ROW}") if path.parts[-3] in folders)
     found = ablation_table(ablation, [load_row(path) for path in paths])
