@@ -55,12 +55,29 @@ def test_rooms_come_back_from_any_axes_yaw_and_unit(up: str, yaw_deg: float, uni
     assert any(f"{up} axis" in note for note in found.notes) == (up != "z")
 
 
-@pytest.mark.parametrize("yaw_deg", [0.0, 1.2, -1.5, 90.0])
+@pytest.mark.parametrize("yaw_deg", [0.0, 0.05, -0.05, 90.0])
 def test_a_scan_that_is_right_already_stays_as_it_is(yaw_deg: float) -> None:
     mesh, _ = posed(furnished_room(), "z", yaw_deg, "m")
     found = find(mesh)
     np.testing.assert_array_equal(found.matrix, np.eye(4))
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(("points_only", "within_deg"), [(False, 0.003), (True, 0.05)])
+def test_the_same_room_gets_the_same_frame_however_its_file_is_turned(points_only: bool, within_deg: float) -> None:
+    room = furnished_room()
+    rng = np.random.default_rng(1)
+    noise = rng.normal(scale=0.005, size=room.vertices.shape)
+    room = replace(room, vertices=(room.vertices + noise).astype(np.float32))
+    if points_only:
+        room = replace(room, faces=np.zeros((0, 3), np.int32))
+    residual_deg = []
+    for up, yaw_deg, unit in (("z", 1.5, "m"), ("y", 44.6, "mm"), ("z", 91.0, "cm"), ("y", 288.0, "mm")):
+        mesh, to_file = posed(room, up, yaw_deg, unit)
+        left = without_quarter_turns(find(mesh).matrix @ to_file)
+        residual_deg.append(np.degrees(np.arctan2(left[1, 0], left[0, 0])))
+    assert np.ptp(residual_deg) < within_deg
+    assert np.abs(residual_deg).max() < 0.3
 
 
 def test_the_smallest_turn_is_taken() -> None:

@@ -24,8 +24,10 @@ Unit = Literal["auto", "m", "cm", "mm"]
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 UNIT_NAMES = {1.0: "metres", 0.01: "centimetres", 0.001: "millimetres"}
 NUM_SAMPLES = 30_000
-MIN_TURN_DEG = 2.0
-"""Walls nearer to the axes than this are left as they are: training turns scenes by up to 5 degrees."""
+MIN_TURN_DEG = 0.1
+"""Walls nearer to the axes than this are left as they are: their direction is not known better."""
+_MODE_WIDTH_DEG = 2.0
+_MODE_STEPS = 100
 
 USUAL_UP = MappingProxyType({"z": 0.6, "y": 0.5})
 """Which axis is up where nothing is known of the file; on the scale of the evidence of `find_up`."""
@@ -205,9 +207,12 @@ def find_unit(xyz: Float[ndarray, "n 3"], surface: Surface) -> float:
 
 
 def find_wall_turn_deg(xyz: Float[ndarray, "n 3"], normals: Float[ndarray, "n 3"], flat: Float[ndarray, "n"]) -> float:
-    """The smallest turn about z, in degrees within +-45, that brings the walls onto the axes; 0 without clear walls."""
+    """The smallest turn about z, in degrees within +-45, that brings the walls onto the axes; 0 without clear walls.
+
+    Nothing in it depends on the file's axes: the same room, turned, gets the same walls to a thousandth of a degree.
+    """
     upright = np.abs(normals[:, 2]) < 0.3
-    if upright.sum() < 50:
+    if upright.sum() < 50 or not flat[upright].any():
         return 0.0
     angle = np.degrees(np.arctan2(normals[upright, 1], normals[upright, 0])) % 90.0
     weight = flat[upright]
@@ -215,28 +220,40 @@ def find_wall_turn_deg(xyz: Float[ndarray, "n 3"], normals: Float[ndarray, "n 3"
     offsets = np.arange(-8, 9)
     kernel = np.exp(-((offsets / 4.0) ** 2) / 2)
     smooth = sum(k * np.roll(histogram, -o) for k, o in zip(kernel, offsets, strict=True))
-    peak = (float(np.argmax(smooth)) + 0.5) / 2
+    peak = _nearest_mode((float(np.argmax(smooth)) + 0.5) / 2, angle, weight)
     near = np.abs(_wrap(angle - peak)) < 6.0
     # A tenth of the directions lie this near to the peak by chance (12 of 90 degrees).
     if weight[near].sum() < 0.3 * weight.sum():
         return 0.0
-    peak += float(np.average(_wrap(angle - peak)[near], weights=weight[near]))
     turn = -_sharpest(xyz[upright], peak)
     return (turn + 45.0) % 90.0 - 45.0
+
+
+def _nearest_mode(peak_deg: float, angle_deg: Float[ndarray, "n"], weight: Float[ndarray, "n"]) -> float:
+    """The mode near to a peak of the histogram, by mean shift: bins lie along the file's axes, the mode does not."""
+    for _ in range(_MODE_STEPS):
+        off = _wrap(angle_deg - peak_deg)
+        shift = float(np.average(off, weights=weight * np.exp(-((off / _MODE_WIDTH_DEG) ** 2) / 2)))
+        peak_deg += shift
+        if abs(shift) < 1e-7:
+            break
+    return peak_deg
 
 
 def _sharpest(xyz: Float[ndarray, "n 3"], peak_deg: float) -> float:
     """The angle within 2 degrees of `peak_deg` at which upright surfaces pile up most when looked at along them."""
     plane = xyz[:, :2] - xyz[:, :2].mean(0)
-    width = max(float(np.percentile(np.abs(plane), 99)), 1e-12) / 150
+    width = max(float(np.percentile(np.linalg.norm(plane, axis=1), 99)), 1e-12) / 200
     angles = peak_deg + np.linspace(-2.0, 2.0, 41)
     energy = np.zeros(len(angles))
     for i, angle in enumerate(np.radians(angles)):
         for direction in ((np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))):
-            bins = np.floor(plane @ np.array(direction) / width).astype(int)
-            counts = np.bincount(np.clip(bins + 400, 0, 800))
-            # Neighbouring bins count too, or the grid's phase would decide.
-            energy[i] += float((counts[:-1] + counts[1:]).astype(float) @ (counts[:-1] + counts[1:]))
+            # Each point is shared by the two bins it lies between, or the grid's phase would decide.
+            place = np.clip(plane @ np.array(direction) / width + 400, 0, 800)
+            low = place.astype(int)
+            part = place - low
+            counts = np.bincount(low, 1 - part, minlength=802) + np.bincount(low + 1, part, minlength=802)
+            energy[i] += float((counts[:-1] + counts[1:]) @ (counts[:-1] + counts[1:]))
     weight = np.maximum(energy - np.percentile(energy, 70), 0) ** 2
     return float(np.average(angles, weights=weight)) if weight.sum() > 0 else peak_deg
 

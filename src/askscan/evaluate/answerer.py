@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
+from torch import Tensor
 
 from askscan.data.bank import SceneBank
 from askscan.data.prepare import thinned
 from askscan.data.scan_files import box_to_file
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, DataError
+from askscan.evaluate.language_map import LanguageMap, embed_objects
 from askscan.evaluate.runs import Run, load_run, pick_device
 from askscan.geometry.boxes import box_corners, decode_boxes
 from askscan.models.decoding import NUM_ANSWERS, decode_answers
@@ -24,6 +26,7 @@ from askscan.models.scan_qa import ScanQA
 from askscan.models.teacher import Teacher
 from askscan.records import PreparedScene, Scan, TextTokens
 from askscan.shapes import CLASS_NAMES
+from askscan.train.embeddings import SENTENCE_PREFIX
 
 MAX_POINTS = 60_000
 """Points of a scan that are put on the device; the model samples from them."""
@@ -87,7 +90,8 @@ class Answerer:
         """Answer questions about one scan; the scan is encoded once for all of them.
 
         The aligned frame is known up to a quarter turn, and points are sampled at random: the answer is the mean over
-        the four turns, each with its own sample, and does not depend on how the file was turned.
+        the four turns, each with its own sample. The first turn is the scan's own, so that a file that was turned, or
+        renamed, gives the same samples from the same sides.
 
         Args:
             scan: From `askscan.read_scan`, or of a data folder.
@@ -104,7 +108,9 @@ class Answerer:
             raise ConfigError(f"{self.run.name}: answers from an agent's place (SQA3D), and `ask` knows of none.")
         if not questions or not all(question.strip() for question in questions):
             raise ConfigError("a question is empty; ask something such as `What is next to the bed?`.")
-        bank = SceneBank.from_scenes([turned(scan_points(scan), turns) for turns in range(4)], self.device)
+        points = scan_points(scan)
+        first = own_turn(points)
+        bank = SceneBank.from_scenes([turned(points, first + look) for look in range(4)], self.device)
         generator = torch.Generator(self.device).manual_seed(seed)
         sample = bank.sample(torch.arange(4, device=self.device), config.inputs, generator)
         tokens = self._encode(questions)
@@ -117,10 +123,10 @@ class Answerer:
         clear = share.nan_to_num().amax(-1).argmax(0)
         answers = []
         for q, question in enumerate(questions):
-            turn = int(clear[q])
-            k = int(decoded.proposal[turn, q])
-            corners = box_corners(decoded.boxes.center[turn, k], decoded.boxes.size[turn, k].clamp_min(0))
-            aligned = corners.double().cpu().numpy() @ _quarter_turns(turn)  # the inverse of the turn
+            look = int(clear[q])
+            k = int(decoded.proposal[look, q])
+            corners = box_corners(decoded.boxes.center[look, k], decoded.boxes.size[look, k].clamp_min(0))
+            aligned = corners.double().cpu().numpy() @ _quarter_turns(first + look)  # the inverse of the turn
             in_file = box_to_file(scan, aligned)
             ranked = zip(best.indices[q].tolist(), best.values[q].sigmoid().tolist(), strict=True)
             answers.append(
@@ -131,7 +137,7 @@ class Answerer:
                     size=in_file.size,
                     corners=in_file.corners,
                     aligned_corners=aligned,
-                    label=CLASS_NAMES[int(decoded.boxes.semantic_class[turn, k])],
+                    label=CLASS_NAMES[int(decoded.boxes.semantic_class[look, k])],
                     warning=self._warning(question),
                 )
             )
@@ -149,13 +155,10 @@ class Answerer:
     @torch.no_grad()
     def embed_points(self, scene: PreparedScene, *, seed: int = 0) -> SceneEmbedding:
         """`embed` of a prepared scene."""
-        module, config = self.run.module, self.run.config
+        module = self.run.module
         if not isinstance(module, Pretrainer | ScanQA):
             raise ConfigError(f"{self.run.name}: has no scene encoder (it is the question-only baseline).")
-        bank = SceneBank.from_scenes([scene], self.device)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        sample = bank.sample(torch.zeros(1, dtype=torch.long, device=self.device), config.inputs, generator)
-        tokens = module.scene(sample.batch.points)
+        tokens = module.scene(self._sampled(scene, seed))
         first = module.head(tokens.tokens[:, 0]) if isinstance(module, Pretrainer) else tokens.tokens[:, 0]
         boxes = decode_boxes(tokens.detector)
         features = (first, tokens.tokens[:, 1:], boxes.center, boxes.size.clamp_min(0), boxes.objectness)
@@ -163,11 +166,51 @@ class Answerer:
         scene_row, proposals, center, size, objectness = arrays
         return SceneEmbedding(scene=scene_row, proposals=proposals, center=center, size=size, objectness=objectness)
 
-    def _encode(self, questions: Sequence[str]) -> TextTokens:
-        """The questions' tokens, the same for each of the four turns."""
+    @torch.no_grad()
+    def language_map(self, scan: Scan, *phrases: str, seed: int = 0) -> LanguageMap:
+        """How similar each object of a scan is to each phrase, such as `a bed`, in the space of the run's teacher.
+
+        Args:
+            scan: From `askscan.read_scan`, or of a data folder.
+            phrases: In English.
+            seed: Of the sampling.
+
+        Raises:
+            ConfigError: No phrase was given, or the run is not one of pre-training.
+            DataError: No object was found in the scan.
+        """
+        module = self.run.module
+        if not isinstance(module, Pretrainer):
+            raise ConfigError(
+                f"{self.run.name}: a run that answers questions keeps no head into its teacher's space; "
+                "give a run of `askscan pretrain`."
+            )
+        if not phrases or not all(phrase.strip() for phrase in phrases):
+            raise ConfigError("a phrase is empty; give something such as `a bed`.")
+        points = scan_points(scan)
+        turn = own_turn(points)
+        (objects,) = embed_objects(module, self._sampled(turned(points, turn), seed))
+        if not len(objects.center):
+            raise DataError(f"{scan.name}: the detector of {self.run.name} found no object in this scan.")
+        texts = self._found_teacher().embed_texts([SENTENCE_PREFIX + phrase for phrase in phrases])
+        corners = box_corners(objects.center, objects.size).double().cpu().numpy() @ _quarter_turns(turn)
+        return LanguageMap.of(scan, objects, phrases, texts, corners)
+
+    def _sampled(self, scene: PreparedScene, seed: int) -> Float[Tensor, "1 n c"]:
+        """What the model sees of one scene."""
+        bank = SceneBank.from_scenes([scene], self.device)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        row = torch.zeros(1, dtype=torch.long, device=self.device)
+        return bank.sample(row, self.run.config.inputs, generator).batch.points
+
+    def _found_teacher(self) -> Teacher:
         if self._teacher is None:
             self._teacher = self.run.teacher(self.device, name=self._teacher_name)
-        encoded = self._teacher.encode_tokens(questions)
+        return self._teacher
+
+    def _encode(self, questions: Sequence[str]) -> TextTokens:
+        """The questions' tokens, the same for each of the four turns."""
+        encoded = self._found_teacher().encode_tokens(questions)
         return TextTokens(
             features=encoded.features[None].expand(4, -1, -1, -1), mask=encoded.mask[None].expand(4, -1, -1)
         )
@@ -201,11 +244,11 @@ def load(run: str | Path = "default", *, device: str = "auto", teacher: str | No
 
 
 def scan_points(scan: Scan) -> PreparedScene:
-    """A scan's vertices as a prepared scene without objects."""
+    """A scan's vertices as a prepared scene without objects; which ones does not depend on the file's name."""
     mesh = scan.mesh
     normals = None if mesh.normals is None else np.round(mesh.normals * 127).astype(np.int8)
     scene = PreparedScene(
-        scene_id=scan.name,
+        scene_id="",
         xyz=mesh.vertices,
         rgb=mesh.colors,
         normals=normals,
@@ -215,7 +258,14 @@ def scan_points(scan: Scan) -> PreparedScene:
         object_id=np.zeros(0, np.int32),
         scene_type="",
     )
-    return thinned(scene, MAX_POINTS)
+    return replace(thinned(scene, MAX_POINTS), scene_id=scan.name)
+
+
+def own_turn(scene: PreparedScene) -> int:
+    """Quarter turns that bring the side on which a scene has more of its points to +x: the same for all its turns."""
+    low, high = np.percentile(scene.xyz[:, :2], [1, 99], axis=0)
+    x, y = scene.xyz[:, :2].astype(np.float64).mean(0) - (low + high) / 2
+    return -int(np.floor(np.arctan2(y, x) / (np.pi / 2) + 0.5)) % 4
 
 
 def turned(scene: PreparedScene, turns: int) -> PreparedScene:

@@ -1,0 +1,54 @@
+"""Asking gives the same answers however the file is turned, measured and named."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.render.shapes import furnished_room
+
+import askscan
+from askscan.data.ply import write_ply
+from askscan.evaluate.answerer import own_turn, scan_points, turned
+from askscan.records import Mesh, Scan
+
+
+def room() -> Mesh:
+    mesh = furnished_room()
+    noise = np.random.default_rng(0).normal(scale=0.01, size=mesh.vertices.shape)
+    return replace(mesh, vertices=(mesh.vertices + noise).astype(np.float32), normals=None)
+
+
+@pytest.mark.parametrize("by", range(4))
+def test_a_scan_turned_by_quarters_is_seen_from_the_same_side(by: int) -> None:
+    points = scan_points(Scan(name="room", mesh=room(), from_file=np.eye(4)))
+    other = turned(points, by)
+    np.testing.assert_array_equal(turned(other, own_turn(other)).xyz, turned(points, own_turn(points)).xyz)
+    x, y = (lambda xyz: xyz.mean(0) - (xyz.min(0) + xyz.max(0)) / 2)(turned(points, own_turn(points)).xyz[:, :2])
+    assert x > abs(y)
+
+
+def test_points_do_not_depend_on_the_files_name() -> None:
+    one, other = (scan_points(Scan(name=name, mesh=room(), from_file=np.eye(4))) for name in ("one", "other"))
+    np.testing.assert_array_equal(one.xyz, other.xyz)
+    assert one.scene_id == "one"
+
+
+def test_a_turned_file_in_millimetres_gets_the_same_answers_and_boxes_in_its_own_axes(tmp_path: Path) -> None:
+    mesh, yaw = room(), np.radians(131.0)
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    matrix = 1000 * np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]) @ turn
+    questions = ("What color is the table?", "What is next to the bed?", "How many chairs are in this room?")
+    model = askscan.load(device="cpu")
+    answers = []
+    for name, version in (
+        ("as_is", mesh),
+        ("turned", replace(mesh, vertices=(mesh.vertices @ matrix.T).astype(np.float32))),
+    ):
+        write_ply(tmp_path / f"{name}.ply", version)
+        answers.append(model.ask(askscan.read_scan(tmp_path / f"{name}.ply"), *questions))
+    for first, second in zip(*answers, strict=True):
+        assert [a.answer for a in first.answers[:3]] == [a.answer for a in second.answers[:3]]
+        assert first.answers[0].confidence == pytest.approx(second.answers[0].confidence, abs=0.01)
+        np.testing.assert_allclose(second.corners.mean(0), matrix @ first.corners.mean(0), atol=10)
+        np.testing.assert_allclose(second.center, second.corners.mean(0), atol=1)
