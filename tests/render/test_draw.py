@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from askscan.geometry.cameras import look_at, project, top_down_camera
-from askscan.render.draw import EDGES, NEUTRAL, PREDICTED, DrawnBox, DrawnPoint, draw
+from askscan.render.draw import EDGES, NEUTRAL, PREDICTED, TRUE, Caption, DrawnBox, DrawnPoint, draw, with_captions
 from askscan.render.pictures import Picture
 
 SIGNS = np.array([(1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1)])
@@ -58,3 +58,19 @@ def test_boxes_behind_and_across_the_camera_do_not_break_the_drawing() -> None:
     assert not len(where(draw(picture, [behind]), PREDICTED))
     across = DrawnBox(corners=SIGNS * np.array([0.3, 1.5, 0.3]) + np.array([0.0, 0.5, 0.5]), label="across")
     assert len(where(draw(picture, [across]), PREDICTED)) > 20
+
+
+def test_captions_lie_below_the_picture_beside_their_colours() -> None:
+    image = blank(160).image
+    short = Caption(color=PREDICTED, title="Where is it?", text="there (90%)")
+    long = Caption(color=TRUE, title="What is between the bed and the " + "x" * 60 + " on the left?", text="chair (1%)")
+    one, both = with_captions(image, [short]), with_captions(image, [short, long])
+    for captioned in (one, both):
+        assert (captioned[:160] == image).all() and captioned.shape[1] == 160
+        below = captioned[160:]
+        assert ((below < 100).all(axis=2)).any(), "text"
+        assert (below[:, -4:] == 255).all(), "nothing is cut off at the right"
+    assert len(both) - len(one) > 2 * (len(one) - 160), "long lines take more of them"
+    rows = [np.flatnonzero((both == color).all(axis=2).any(axis=1)) for color in (PREDICTED, TRUE)]
+    assert 160 < rows[0].min() <= rows[0].max() < rows[1].min()
+    assert with_captions(image, []).shape[0] < 180

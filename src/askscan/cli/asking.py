@@ -14,18 +14,32 @@ from askscan.cli.console import console, say
 from askscan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from numpy import ndarray
+
     from askscan.evaluate.answerer import Answer
     from askscan.records import Scan
+
+ScanPosition = Annotated[
+    str,
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="SCAN", help="A PLY, GLB, OBJ or PCD file, or a scene id of --data."),
+]
+ScanData = Annotated[Path | None, tyro.conf.arg(metavar="DATA", help="Collection that the scene id is of.")]
+UpAxis = Annotated[
+    Literal["auto", "x", "y", "z", "-x", "-y", "-z"],
+    tyro.conf.arg(help="Axis of the file that points up; auto finds it."),
+]
+FileUnit = Annotated[Literal["auto", "m", "cm", "mm"], tyro.conf.arg(help="Unit of the file; auto finds it.")]
+AlignWalls = Annotated[
+    bool, tyro.conf.FlagConversionOff, tyro.conf.arg(help="Turn the scan until its walls run along the axes.")
+]
+TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
 
 _COLORS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14), (148, 103, 189), (23, 190, 207))
 
 
 def ask(
-    scan: Annotated[
-        str,
-        tyro.conf.Positional,
-        tyro.conf.arg(metavar="SCAN", help="A PLY, GLB, OBJ or PCD file, or a scene id of --data."),
-    ],
+    scan: ScanPosition,
     questions: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
@@ -33,33 +47,27 @@ def ask(
     ],
     *,
     run: Run = "default",
-    data: Annotated[Path | None, tyro.conf.arg(metavar="DATA", help="Collection that the scene id is of.")] = None,
+    data: ScanData = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")] = False,
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help="Write a top-down picture with boxes.")] = None,
     answers: int = 3,
-    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
-    unit: Literal["auto", "m", "cm", "mm"] = "auto",
-    align_walls: Annotated[bool, tyro.conf.FlagConversionOff] = True,
-    teacher: Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")] = None,
+    up: UpAxis = "auto",
+    unit: FileUnit = "auto",
+    align_walls: AlignWalls = True,
+    teacher: TeacherPlace = None,
     device: Device = "auto",
 ) -> None:
     """Ask a scan of a room; get ranked answers and the box of what was asked about, in the file's axes and units.
 
     Args:
         answers: Answers to print per question (--json prints all ten).
-        up: Axis of the file that points up; auto finds it.
-        unit: Unit of the file; auto finds it.
-        align_walls: Turn the scan until its walls run along the axes.
     """
     if not questions:
         raise ConfigError('no question was given; ask something such as "What is next to the bed?".')
-    if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ConfigError(f"{picture}: pictures are written as .png or .jpg.")
-    read = _read(scan, data, up, unit, align_walls)
+    check_picture(picture)
+    read = read_told(scan, data, up, unit, align_walls)
     from askscan.evaluate.answerer import load
 
-    for note in read.notes:
-        print(f"note: {note}", file=sys.stderr)
     found = load(run, device=device, teacher=teacher).ask(read, *questions)
     for answer in found:
         if answer.warning:
@@ -90,20 +98,42 @@ def as_dict(answer: Answer, scan: str) -> dict[str, Any]:
 
 
 def write_picture(path: Path, scan: Scan, found: tuple[Answer, ...], size: int = 640) -> None:
-    """Write a top-down picture of a scan with the box of each answer."""
+    """Write a top-down picture of a scan with the box of each answer, and below it the questions and answers."""
     from PIL import Image
 
     from askscan.files import replacing
-    from askscan.render.draw import DrawnBox, draw
+    from askscan.render.draw import Caption, DrawnBox, draw, with_captions
     from askscan.render.topdown import top_down
 
-    boxes = [
-        DrawnBox(corners=a.aligned_corners, label=a.answers[0].answer, color=_COLORS[i % len(_COLORS)])
-        for i, a in enumerate(found)
+    colored = [(a, a.answers[0], _COLORS[i % len(_COLORS)]) for i, a in enumerate(found)]
+    boxes = [DrawnBox(corners=a.aligned_corners, label=best.answer, color=color) for a, best, color in colored]
+    captions = [
+        Caption(color=color, title=a.question, text=f"{best.answer} ({best.confidence:.0%})")
+        for a, best, color in colored
     ]
-    image = draw(top_down(scan.mesh, size=size), boxes).image
+    image = with_captions(draw(top_down(scan.mesh, size=size), boxes).image, captions)
     with replacing(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG" if path.suffix.lower() == ".png" else "JPEG")
+
+
+def check_picture(picture: Path | None) -> None:
+    """Refuse a picture that could not be written in the end."""
+    if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ConfigError(f"{picture}: pictures are written as .png or .jpg.")
+
+
+def read_told(scan: str, data: Path | None, up: Any, unit: Any, align_walls: bool) -> Scan:
+    """Read a scan file, or a scene of a collection, and print what was found or assumed."""
+    read = _read(scan, data, up, unit, align_walls)
+    for note in read.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return read
+
+
+def place(center: ndarray, size: ndarray) -> str:
+    """Where a box is, in words."""
+    texts = ["(" + ", ".join(f"{v:.2f}" for v in vector) + ")" for vector in (center, size)]
+    return "centre {}, size {}".format(*texts)
 
 
 def _read(scan: str, data: Path | None, up: Any, unit: Any, align_walls: bool) -> Scan:
@@ -127,5 +157,4 @@ def _print(found: tuple[Answer, ...], num_answers: int) -> None:
         console.print(answer.question, style="bold", markup=False)
         for ranked in answer.answers[:num_answers]:
             say(f"  {ranked.confidence:6.1%}  {ranked.answer}")
-        center, size = ("(" + ", ".join(f"{v:.2f}" for v in vector) + ")" for vector in (answer.center, answer.size))
-        say(f"  where: {answer.label}, centre {center}, size {size}")
+        say(f"  where: {answer.label}, {place(answer.center, answer.size)}")

@@ -1,4 +1,4 @@
-"""Boxes, labels and numbered points drawn on a picture through its camera."""
+"""Boxes, labels and numbered points drawn on a picture through its camera; captions below it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from askscan.geometry.cameras import project
@@ -16,6 +16,7 @@ from askscan.render.pictures import Picture
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 Color = tuple[int, int, int]
 
@@ -49,6 +50,15 @@ class DrawnPoint:
     color: Color = NEUTRAL
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caption:
+    """Two paragraphs below a picture about what is drawn in one colour."""
+
+    color: Color
+    title: str
+    text: str
+
+
 def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[DrawnPoint] = ()) -> Picture:
     """A copy of a picture with boxes, dots and their labels; what lies outside the picture is left out."""
     from PIL import Image, ImageDraw
@@ -66,6 +76,50 @@ def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[Draw
     for point in points:
         _draw_label(canvas, picture.camera, point.xyz[None], point.label, point.color)
     return replace(picture, image=np.array(image))
+
+
+def with_captions(image: UInt8[ndarray, "h w 3"], captions: Sequence[Caption]) -> UInt8[ndarray, "hh w 3"]:
+    """The image with captions below it, each beside a patch of its colour; long lines are wrapped."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width = image.shape[1]
+    size = max(11, round(width / 38))
+    left, gap = 2 * size, size // 2
+    font = ImageFont.load_default(size=size)
+    blocks = [
+        [
+            (line, ink)
+            for text, ink in ((c.title, (90, 90, 90)), (c.text, (0, 0, 0)))
+            for line in _wrap(font, text, width - left - gap)
+        ]
+        for c in captions
+    ]
+    line_height = round(1.3 * size)
+    heights = [line_height * len(block) + gap for block in blocks]
+    strip = Image.new("RGB", (width, sum(heights) + gap), (255, 255, 255))
+    canvas, y = ImageDraw.Draw(strip), gap
+    for caption, block, height in zip(captions, blocks, heights, strict=True):
+        canvas.rectangle((gap, y + 2, gap + size - 2, y + height - gap - 2), fill=caption.color)
+        for row, (line, ink) in enumerate(block):
+            canvas.text((left, y + row * line_height), line, fill=ink, font=font)
+        y += height
+    return np.concatenate([image, np.array(strip)])
+
+
+def _wrap(font: FreeTypeFont | ImageFont, text: str, width: int) -> list[str]:
+    """Lines of whole words that fit; a word that is wider alone is cut."""
+    lines = [""]
+    for word in text.split():
+        while font.getlength(word) > width:
+            fits = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
+            lines += [word[:fits], ""]
+            word = word[fits:]
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [line for line in lines if line] or [""]
 
 
 def _draw_edges(canvas: ImageDraw, camera: Camera, box: DrawnBox, line: int) -> None:

@@ -90,8 +90,7 @@ def _camera(eye: Float[ndarray, "3"], heading_rad: float, size: int) -> Camera:
 
 def _in_picture(camera: Camera, xyz: Float[ndarray, "n 3"]) -> Bool[ndarray, "n"]:
     pixels, _ = project(camera, xyz)
-    inside: ndarray = (pixels > 0) & (pixels < camera.width)  # NaN behind the camera: False
-    return inside.all(axis=1)
+    return np.all((pixels > 0) & (pixels < camera.width), axis=1)  # NaN behind the camera: False
 
 
 def _panorama_rays() -> Float[ndarray, "r 3"]:
