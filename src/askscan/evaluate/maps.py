@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.prepared import load_prepared, read_about
 from askscan.errors import ConfigError, DataError
+from askscan.evaluate.language_map import KIND_PHRASES, PhraseRetrieval, embed_objects, objects_of_kinds
 from askscan.evaluate.runs import Run
 from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
+from askscan.records import PreparedScene
 from askscan.train.checkpoint import write_json
 from askscan.train.embeddings import EmbeddingCache, OnProgress, TeacherLike
 
@@ -66,7 +68,7 @@ def map_scenes(
     """Embed the prepared scenes of a split, measure and map them, and write `map.<split>.json`.
 
     Args:
-        run: With a scene encoder; retrieval is measured for pre-training runs only.
+        run: With a scene encoder; retrieval (of scenes, and of objects by phrases) is measured for pre-training runs.
         data: Prepared scenes; sentences and pictures for retrieval.
         split: train or val.
         out: Folder to write to; default: the run's.
@@ -81,14 +83,17 @@ def map_scenes(
     if not scene_ids:
         raise DataError(f"{data.root}: no scene of split {split} is prepared; run `askscan prepare` first.")
     device = next(run.module.parameters()).device
-    embeddings = embed_split(run, data, scene_ids, progress=progress)
     room_types = tuple(read_about(data.prepared(scene_id))["scene_type"] for scene_id in scene_ids)
-    scores = type_scores(embeddings.cpu().numpy(), room_types)
     if isinstance(run.module, Pretrainer):
         cache = EmbeddingCache(data.root / "prepared" / "embeddings", teacher or run.teacher(device), progress)
-        scores |= retrieval_scores(embeddings.cpu(), data, split, scene_ids, cache)
+        embeddings, phrase_scores = _scenes_and_objects(run, data, scene_ids, cache, progress)
+        scores = type_scores(embeddings.numpy(), room_types)
+        scores |= retrieval_scores(embeddings, data, split, scene_ids, cache) | phrase_scores
+    else:
+        embeddings = _cls_tokens(run, data, scene_ids, progress=progress).cpu()
+        scores = type_scores(embeddings.numpy(), room_types)
     found = SceneMap(
-        scene_ids=tuple(scene_ids), room_types=room_types, xy=project_2d(embeddings.cpu().numpy()), scores=scores
+        scene_ids=tuple(scene_ids), room_types=room_types, xy=project_2d(embeddings.numpy()), scores=scores
     )
     write_json(map_path(out or run.folder.path, split), _plain(found))
     return found
@@ -113,30 +118,49 @@ def read_map(path: Path) -> SceneMap:
 
 
 @torch.no_grad()
-def embed_split(
+def _cls_tokens(
     run: Run, data: DataFolder, scene_ids: Sequence[str], *, progress: OnProgress | None = None
 ) -> Float[Tensor, "s d"]:
-    """Scene embeddings, from points sampled by a fixed seed: in the teacher's space, or the CLS token after it.
+    """Each scene's CLS token, from points sampled by a fixed seed.
 
     Raises:
         ConfigError: The run has no scene encoder.
     """
-    module, config = run.module, run.config
+    module = run.module
     if isinstance(module, QuestionOnly):
         raise ConfigError(f"{run.name}: is the question-only baseline; it has no scene encoder.")
-    device = next(module.parameters()).device
-    parts = []
-    step = config.loop.scenes_per_step
+    batches = _sampled(run, data, scene_ids, progress)
+    return torch.cat([module.scene(points).tokens[:, 0].float() for _, points in batches])
+
+
+def _scenes_and_objects(
+    run: Run, data: DataFolder, scene_ids: Sequence[str], cache: EmbeddingCache, progress: OnProgress | None
+) -> tuple[Float[Tensor, "s d"], dict[str, float]]:
+    """Scenes in the teacher's space, on the host, and how well their objects are found by the names of kinds."""
+    assert isinstance(run.module, Pretrainer)
+    phrases = torch.from_numpy(cache.sentences(KIND_PHRASES))
+    embeddings, retrieval = [], PhraseRetrieval()
+    for scenes, points in _sampled(run, data, scene_ids, progress):
+        for scene, objects in zip(scenes, embed_objects(run.module, points), strict=True):
+            similarity = cosine_similarity(phrases, objects.embedding.cpu())
+            retrieval.add(similarity.numpy(), objects_of_kinds(objects, scene))
+            embeddings.append(objects.scene.cpu())
+    return torch.stack(embeddings), retrieval.compute()
+
+
+def _sampled(
+    run: Run, data: DataFolder, scene_ids: Sequence[str], progress: OnProgress | None
+) -> Iterator[tuple[Sequence[PreparedScene], Float[Tensor, "b n c"]]]:
+    """Prepared scenes, a few at a time, with what the model sees of them."""
+    device, step = next(run.module.parameters()).device, run.config.loop.scenes_per_step
     for start in range(0, len(scene_ids), step):
-        chunk = [load_prepared(data.prepared(scene_id)) for scene_id in scene_ids[start : start + step]]
-        bank = SceneBank.from_scenes(chunk, device)
-        rows = torch.arange(len(chunk), device=device)
-        sample = bank.sample(rows, config.inputs, torch.Generator(device).manual_seed(start))
-        cls = module.scene(sample.batch.points).tokens[:, 0]
-        parts.append((module.head(cls) if isinstance(module, Pretrainer) else cls).float())
+        scenes = [load_prepared(data.prepared(scene_id)) for scene_id in scene_ids[start : start + step]]
+        bank = SceneBank.from_scenes(scenes, device)
+        rows = torch.arange(len(scenes), device=device)
+        generator = torch.Generator(device).manual_seed(start)
+        yield scenes, bank.sample(rows, run.config.inputs, generator).batch.points
         if progress is not None:
-            progress(start + len(chunk), len(scene_ids))
-    return torch.cat(parts)
+            progress(start + len(scenes), len(scene_ids))
 
 
 def type_scores(embeddings: Float[ndarray, "s d"], room_types: Sequence[str]) -> dict[str, float]:

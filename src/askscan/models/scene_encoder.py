@@ -149,6 +149,10 @@ class SceneEncoder(nn.Module):
 
     def forward(self, detector: DetectorOutput, points: Float[Tensor, "b n c"]) -> Float[Tensor, "b kk d"]:
         """Tokens of a batch of scenes; `points`: the input, whose extent positions are relative to."""
+        return self.attend(self.embed(detector, points))
+
+    def embed(self, detector: DetectorOutput, points: Float[Tensor, "b n c"]) -> Float[Tensor, "b k d"]:
+        """Each proposal's token before it knows of the others."""
         tokens = F.gelu(self.proposal_embedding(detector.features))
         if self.position_embedding is not None:
             boxes = decode_boxes(detector)
@@ -158,6 +162,10 @@ class SceneEncoder(nn.Module):
                 origin = torch.cat([torch.zeros_like(origin[:, :2]), origin[:, 2:]], -1)
             where = torch.cat([boxes.center - origin[:, None], boxes.size], -1).detach()
             tokens = tokens + self.position_embedding(where)
+        return tokens
+
+    def attend(self, tokens: Float[Tensor, "b k d"]) -> Float[Tensor, "b kk d"]:
+        """The CLS token and any number of proposals, after they have looked at one another."""
         tokens = torch.cat([self.cls_token.to(tokens.dtype).expand(len(tokens), 1, -1), tokens], 1)
         for layer in self.layers:
             tokens = layer(tokens)
