@@ -24,9 +24,7 @@ FILE = Ablation(recipe="rooms", seeds=(0, 1), variants=tuple(Variant(name=name) 
 
 
 def stage(seconds: float | None = 10.0, peak: float | None = 2.0) -> Stage:
-    return Stage(
-        commands=("askscan x", "askscan y"), num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES | scores
-    )
+    return Stage(commands=("askscan x", "askscan y"), num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES)
 
 
 def row(variant: str, seed: int, share: float, *, pretrain: Stage | None = None, num_rooms: int = 50) -> Row:

@@ -371,7 +371,10 @@ def _show(ablation: Ablation, out: Path) -> None:
     folders = {variant.folder for variant in ablation.variants}
     paths = sorted(path for path in out.glob(f"*/*/{ROW}") if path.parts[-3] in folders)
     found = ablation_table(ablation, [load_row(path) for path in paths])
-    table("Ablation", found.header, found.rows)
+    # Two, so that they fit a terminal.
+    for title, columns in (("Answers", slice(1, 7)), ("Scene embeddings and cost", slice(7, None))):
+        header, *rows = ((cells[0], *cells[columns]) for cells in (found.header, *found.rows))
+        table(f"{title}, recipe {ablation.recipe}", header, rows)
     for note in found.notes:
         say(note)
     with replacing(out / TABLE) as temporary:
