@@ -30,6 +30,18 @@ def test_scene_frame_is_the_middle_of_the_floor() -> None:
     assert torch.allclose(scene_frame(xyz), torch.tensor([3.0, 5.0, -1.0]).expand(2, 3), atol=0.1)
 
 
+def test_a_proposal_can_be_encoded_as_the_only_one(generator: torch.Generator) -> None:
+    model, points = SceneModel(tiny.SCENE).eval(), tiny.points(generator)
+    detector = model.detector(points)
+    own = model.encoder.embed(detector, points)
+    assert torch.equal(model.encoder.attend(own), model(points).tokens)
+    first = model.encoder.attend(own[:, :1])
+    other = torch.cat([own[:, :1], torch.randn(own[:, 1:].shape, generator=generator)], 1)
+    assert first.shape[1] == 2
+    assert not torch.allclose(model.encoder.attend(other)[:, :2], first, atol=1e-3)  # of several all take part
+    assert torch.allclose(model.encoder.attend(other[:, :1]), first)
+
+
 def test_scenes_do_not_see_their_batch_mates(generator: torch.Generator) -> None:
     points = tiny.points(generator)
     for positions in (False, True):

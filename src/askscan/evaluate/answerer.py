@@ -23,10 +23,9 @@ from askscan.geometry.boxes import box_corners, decode_boxes
 from askscan.models.decoding import NUM_ANSWERS, decode_answers
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
-from askscan.models.teacher import Teacher
 from askscan.records import PreparedScene, Scan, TextTokens
 from askscan.shapes import CLASS_NAMES
-from askscan.train.embeddings import SENTENCE_PREFIX
+from askscan.train.embeddings import SENTENCE_PREFIX, TeacherLike
 
 MAX_POINTS = 60_000
 """Points of a scan that are put on the device; the model samples from them."""
@@ -83,7 +82,7 @@ class Answerer:
         self.run, self.device = run, device
         self._vocabulary = tuple(run.answer_counts)
         self._teacher_name = teacher
-        self._teacher: Teacher | None = None
+        self._teacher: TeacherLike | None = None
 
     @torch.no_grad()
     def ask(self, scan: Scan, *questions: str, seed: int = 0) -> tuple[Answer, ...]:
@@ -203,7 +202,7 @@ class Answerer:
         row = torch.zeros(1, dtype=torch.long, device=self.device)
         return bank.sample(row, self.run.config.inputs, generator).batch.points
 
-    def _found_teacher(self) -> Teacher:
+    def _found_teacher(self) -> TeacherLike:
         if self._teacher is None:
             self._teacher = self.run.teacher(self.device, name=self._teacher_name)
         return self._teacher
