@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,7 +19,7 @@ from torch import Tensor
 from askscan.errors import WeightsError
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import Pretrainer, PretrainerConfig
-from askscan.models.published import detector_config, pretrainer_config, scan_qa_config
+from askscan.models.published import detector_config, fitted_detector, pretrainer_config, scan_qa_config
 from askscan.models.scan_qa import ScanQA, ScanQAConfig
 from askscan.models.scene_encoder import SceneModelConfig
 from askscan.models.votenet import DetectorConfig
@@ -117,6 +119,20 @@ def test_votenet_widths_and_height_are_read_from_the_file(tmp_path: Path) -> Non
     first = wider.state_dict()[FIRST_LAYER]
     assert float(first[:, 3:9].abs().max()) == 0.0
     assert bool((first[:, 9] == 0.5).all())
+
+
+def test_a_detector_takes_on_the_widths_and_height_of_the_file(tmp_path: Path) -> None:
+    foreign = read_checkpoint(saved(tmp_path / "votenet.tar", votenet()))
+    wanted = DetectorConfig(num_proposals=64, proposal_neighbors=8, backbone=BackboneConfig(color=True))
+    config = fitted_detector(wanted, foreign)
+    assert config.backbone.fp_channels == ((256, 256), (256, 256))
+    assert config.backbone.height and config.backbone.color
+    assert (config.num_proposals, config.proposal_neighbors) == (64, 8)
+    model = Pretrainer(PretrainerConfig(scene=SceneModelConfig(detector=config)))
+    assert load_into(model, foreign).notes[0].startswith("3 of 7 input channels are not in the file")
+    own = tmp_path / "model.safetensors"
+    save_file(model.state_dict(), own)
+    assert fitted_detector(wanted, read_checkpoint(own)) == config
 
 
 def test_a_file_with_more_inputs_is_refused(tmp_path: Path) -> None:
@@ -280,6 +296,23 @@ def test_what_the_published_model_has_no_place_for_is_not_exported() -> None:
         export(model, "3dvqa")
 
 
+def test_another_teacher_or_vocabulary_is_told(tmp_path: Path) -> None:
+    qa = read_checkpoint(saved(tmp_path / "model.pth", published_tensors("qa")))
+    with pytest.raises(WeightsError, match=r"another number of answers$"):
+        load_into(ScanQA(replace(scan_qa_config(qa), num_answers=7)), qa)
+    pretrained = read_checkpoint(saved(tmp_path / "model_last.pth", published_tensors("pretrain")))
+    with pytest.raises(WeightsError, match=r"scene_head\.1\.weight \[512, 256\] for \[192, 256\].*give the teacher"):
+        load_into(Pretrainer(PretrainerConfig(embedding_width=192)), pretrained)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_numbers_arrays_and_options_beside_the_weights_are_read(tmp_path: Path, zipped: bool) -> None:
+    beside = {"loss": np.float64(3.2), "epoch": np.int64(3), "history": np.arange(3.0), "args": Namespace(lr=0.1)}
+    path = tmp_path / "checkpoint.tar"
+    torch.save(depthcontrast() | beside, path, _use_new_zipfile_serialization=zipped)
+    assert read_checkpoint(path).kind == "depthcontrast"
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("evil-was-here"),))
@@ -290,7 +323,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
     cases = {
         "empty.pth": b"",
         "text.pth": b"not a checkpoint at all",
-        "evil.pth": pickle.dumps({"model": Evil()}),
+        "evil.pth": pickle.dumps({"model": Evil()}, protocol=2),
         "empty.safetensors": b"",
         "short.safetensors": b"\xff" * 20,
     }
@@ -299,7 +332,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
     for name, content in cases.items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(WeightsError, match=name):
+        with pytest.raises(WeightsError, match=f"{name}: (not a readable checkpoint|holds `)"):
             read_checkpoint(path)
     assert not (tmp_path / "evil-was-here").exists()
     for name, content in (

@@ -47,6 +47,24 @@ def detector_config(foreign: Foreign) -> DetectorConfig:
     )
 
 
+def fitted_detector(config: DetectorConfig, foreign: Foreign) -> DetectorConfig:
+    """A detector with the widths, and the height channel, of the one in a checkpoint, such as VoteNet's own."""
+    theirs, ours = detector_config(foreign), config.backbone
+    backbone = replace(
+        ours,
+        height=ours.height or theirs.backbone.height,
+        sa_channels=theirs.backbone.sa_channels,
+        fp_channels=theirs.backbone.fp_channels,
+    )
+    return replace(
+        config,
+        backbone=backbone,
+        vote_factor=theirs.vote_factor,
+        proposal_channels=theirs.proposal_channels,
+        num_heading=theirs.num_heading,
+    )
+
+
 def _scene_config(foreign: Foreign) -> SceneModelConfig:
     weight = "scene.encoder.layers.0.linear1.weight"
     encoder = SceneEncoderConfig(width=foreign.width(weight, 1), feedforward=foreign.width(weight))

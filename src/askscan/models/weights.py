@@ -6,17 +6,19 @@ found, and stops, naming them, if any is missing or has another shape.
 
 from __future__ import annotations
 
-import os
+import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from askscan.errors import WeightsError
+from askscan.files import replacing
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
@@ -78,6 +80,14 @@ PUBLISHED_LAYERS = (
     (r"^head\.", "conv3."),
 )
 """Our name inside the detector and theirs."""
+
+
+REMEDIES = {
+    "choose inputs and widths that match the file": (SCENE, "fusion."),
+    "give the teacher that its model was trained with": ("head.linear.", "text_embedding."),
+    "start from its pre-training, since it knows another number of answers": ("answer_head.out.",),
+}
+"""What to do where parts (by our names) have another shape."""
 
 
 def published_name(kind: Kind, ours: str) -> str | None:
@@ -174,19 +184,36 @@ def weights_file(path: Path) -> Path:
     return path
 
 
-def _named_tensors(path: Path) -> dict[str, Tensor]:
+def _content(path: Path) -> Any:
+    """What a file holds; nothing of it is executed."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            content: Any = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path)
+        with torch.serialization.safe_globals(_plain_values()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types on damaged bytes
-        reason = str(error).split("\n", 1)[0][:160]
-        raise WeightsError(
-            f"{path}: cannot be read as a checkpoint without running code from it: {type(error).__name__}: {reason}"
-        ) from error
+        text = str(error)
+        if forbidden := re.search(r"GLOBAL (\S+) was not", text):
+            raise WeightsError(
+                f"{path}: holds `{forbidden[1]}` beside its tensors, and reading that could run code from the file; "
+                "save the tensors alone, with torch.save(model.state_dict(), FILE), and give that file"
+            ) from error
+        reason = re.split(r"\.\s|\n", text.split("WeightsUnpickler error:")[-1].strip())[0][:160]
+        reason = reason or type(error).__name__
+        raise WeightsError(f"{path}: not a readable checkpoint ({reason}); get it again") from error
+
+
+def _plain_values() -> list[Any]:
+    """What trainings keep beside weights: numbers and arrays of NumPy, of version 1 too, and options; only data."""
+    makers: list[Any] = [np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]]
+    named = [(maker, f"numpy.{core}.multiarray.{maker.__name__}") for maker in makers for core in ("core", "_core")]
+    return [*named, np.ndarray, np.dtype, *{type(np.dtype(kind)) for kind in "?bhilqBHILQefd"}, argparse.Namespace]
+
+
+def _named_tensors(path: Path) -> dict[str, Tensor]:
+    content = _content(path)
     for key in ("model_state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -242,7 +269,7 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
     state = model.state_dict()
     part, prefix = _part(foreign.kind, isinstance(model, ScanQA))
     found: dict[str, Tensor] = {}
-    missing, misshapen, notes = [], [], []
+    missing, misshapen, misfits, notes = [], [], [], []
     has_positions = any(name.startswith(POSITIONS) for name in foreign.tensors)
     if not has_positions and POSITIONS.startswith(prefix) and any(name.startswith(POSITIONS) for name in state):
         notes.append("the file's model knows no positions: their embedding starts anew")
@@ -260,6 +287,7 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
             extra = ours.shape[1] - theirs.shape[1]
             notes.append(f"{extra} of {ours.shape[1]} input channels are not in the file: their weights start at zero")
         else:
+            misfits.append(name)
             misshapen.append(f"{published_name(foreign.kind, name)} {list(theirs.shape)} for {list(ours.shape)}")
     num_wanted = len(found) + len(missing) + len(misshapen)
     unknown = _without_place(foreign, state, prefix)
@@ -268,7 +296,7 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
         problems = [f"{kind}: {_listed(names)}" for kind, names in kinds.items() if names]
         raise WeightsError(
             f"{foreign.path}: only {len(found)} of {num_wanted} {part} tensors from {TITLES[foreign.kind]} fit; "
-            f"{'; '.join(problems)}; nothing was loaded, choose inputs and widths that match the file"
+            f"{'; '.join(problems)}; nothing was loaded, {_remedy(misfits)}"
         )
     if foreign.kind == "votenet":
         notes.append("its 18th class is `garbagebin`, here `others`, and its mean box sizes differ slightly")
@@ -288,6 +316,12 @@ def _without_place(foreign: Foreign, state: Mapping[str, Tensor], prefix: str) -
     )
     unwanted = "trunk.0.head." if foreign.kind == "depthcontrast" else "\0"  # of DepthContrast's own loss
     return [n for n in foreign.tensors if n.startswith(theirs) and n not in known and not n.startswith(unwanted)]
+
+
+def _remedy(misfits: list[str]) -> str:
+    """What to do about tensors of another shape."""
+    found = [what for what, prefixes in REMEDIES.items() if any(name.startswith(prefixes) for name in misfits)]
+    return " and ".join(found) or "choose inputs and widths that match the file"
 
 
 def _listed(names: list[str]) -> str:
@@ -369,6 +403,5 @@ def _published_shape(theirs: str, tensor: Tensor) -> Tensor:
 
 def write_export(model: Pretrainer | ScanQA, layout: Layout, path: Path) -> None:
     """Writes `export` to a file."""
-    partial = path.with_name(path.name + ".partial")
-    torch.save(export(model, layout), partial)
-    os.replace(partial, path)
+    with replacing(path) as temporary:
+        torch.save(export(model, layout), temporary)

@@ -31,6 +31,7 @@ from askscan.train.stage import (
     describe,
     find_init,
     finished_result,
+    fitted,
     initialise,
     load_scenes,
     open_run,
@@ -204,6 +205,7 @@ def train_answers(
     found = None if config.question_only else find_init(init, data)
     splits = _answerable(data, config.task)
     counts = answer_counts(splits["train"])
+    config = fitted(config, init)
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
     names = sorted({name for question in splits["train"] for name in question.object_names})
     description = describe("answers", config, teacher, found, data, splits)

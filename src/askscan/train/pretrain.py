@@ -35,6 +35,7 @@ from askscan.train.stage import (
     describe,
     find_init,
     finished_result,
+    fitted,
     initialise,
     load_scenes,
     open_run,
@@ -192,6 +193,7 @@ def pretrain(
         data=data, folder=RunFolder(Path(out)), fabric=fabric, devices=devices, say=say, on_progress=on_progress
     )
     found = find_init(init, data)
+    config = fitted(config, init)
     config = replace(config, model=replace(config.model, embedding_width=teacher.embed_width))
     splits = {"train": read_descriptions(data, "train")}
     if data.scanrefer("val").is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from askscan.data.folder import DataFolder
 from askscan.data.prepared import load_prepared
 from askscan.errors import DataError, UserError, WeightsError
 from askscan.models.pretrainer import Pretrainer
+from askscan.models.published import fitted_detector
 from askscan.models.scan_qa import ScanQA
 from askscan.models.weights import load_into, read_checkpoint, weights_file
 from askscan.plain import to_plain
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Config = TypeVar("Config")
+StageConfig = TypeVar("StageConfig", PretrainConfig, AnswerConfig)
 Module = TypeVar("Module", bound=nn.Module)
 Say = Callable[[str], None]
 DEPTH_CONTRAST = Path("checkpoints") / "checkpoint-ep150.pth.tar"
@@ -106,6 +108,22 @@ def find_init(init: Path | None, data: DataFolder) -> Path | None:
         return Path(init)
     places = (Path.cwd() / DEPTH_CONTRAST, data.root / DEPTH_CONTRAST)
     return next((path for path in places if path.is_file()), None)
+
+
+def fitted(config: StageConfig, init: Path | None) -> StageConfig:
+    """The configuration with the widths and the height channel of the detector that it is to start from.
+
+    DepthContrast's file has only a backbone, of the published widths.
+
+    Raises:
+        WeightsError: The checkpoint cannot be read.
+    """
+    if init is None or (foreign := read_checkpoint(init)).kind == "depthcontrast":
+        return config
+    scene = config.model.scene
+    detector = fitted_detector(scene.detector, foreign)
+    model = replace(config.model, scene=replace(scene, detector=detector))
+    return replace(config, model=model, inputs=replace(config.inputs, height=detector.backbone.height))
 
 
 def build(cls: Callable[[Config], Module], config: Config, seed: int) -> Module:
