@@ -24,21 +24,39 @@ def test_a_good_folder_has_no_problems(tiny: DataFolder) -> None:
     assert counts["ScanRefer train"] == counts["ScanQA train"] == 10 and counts["ScanQA test_w_obj"] == 5
     assert counts["SQA3D train"] == 6 and counts["ScanNet test list"] == 0 and counts["label table"] == 1
     assert report.missing["train"] == report.missing["evaluate"] == report.missing["train --task sqa3d"] == ()
-    assert report.missing["pretrain"] == ("pictures train (run askscan render)",)
+    assert report.missing["pretrain"] == ("pictures (2 of 2 are missing: run askscan render)",)
 
 
 def test_what_is_missing_for_which_command(tiny: DataFolder) -> None:
     tiny.scanqa("train").unlink()
     report = check(tiny)
     assert report.missing["prepare"] == ()
-    assert report.missing["train"] == (
-        "prepared scenes (run askscan prepare)",
-        "ScanQA train (qa/ScanQA_v1.0_train.json)",
-    )
-    rows = report.table()
-    assert ("ScanQA train", "absent", "qa/ScanQA_v1.0_train.json") in rows and len({len(row) for row in rows}) == 1
-    assert ("askscan prepare", "ready", "") in rows
+    assert report.missing["train"] == ("ScanQA train (qa/ScanQA_v1.0_train.json)",)
+    assert report.missing["evaluate"] == ("prepared scenes (1 of 1 are missing: run askscan prepare)",)
+    parts, commands, problems = report.tables().values()
+    assert ("ScanQA train", "-", "qa/ScanQA_v1.0_train.json") in parts and ("prepare", "ready", "") in commands
+    assert ("train", "not ready", "ScanQA train (qa/ScanQA_v1.0_train.json)") in commands and not problems
     assert json.loads(json.dumps(report.json()))["missing"]["train"] == list(report.missing["train"])
+
+
+def test_one_scene_that_is_not_prepared_is_noticed(tiny: DataFolder) -> None:
+    prepare(tiny)
+    tiny.prepared(SCENE).unlink()
+    tiny.picture(SCENE, "train").parent.mkdir(parents=True)
+    tiny.picture(SCENE, "train").touch()
+    tiny.scanqa("val").unlink()  # training works without
+    missing = check(tiny).missing
+    one = "prepared scenes (1 of 2 are missing: run askscan prepare)"
+    assert missing["train"] == missing["train --task sqa3d"] == (one,)
+    assert missing["pretrain"] == (one, "pictures (1 of 2 are missing: run askscan render)")
+    assert missing["embed"] == missing["predict --split test_w_obj"] == ()
+
+
+def test_weights_to_start_from_are_seen(tiny: DataFolder) -> None:
+    assert {part.name: part.count for part in check(tiny).parts}["DepthContrast weights"] == 0
+    tiny.depthcontrast.parent.mkdir()
+    tiny.depthcontrast.touch()
+    assert {part.name: part.count for part in check(tiny).parts}["DepthContrast weights"] == 1
 
 
 def test_an_empty_folder_is_reported_not_refused(tmp_path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def _changed(tree: Any, rng: np.random.Generator) -> Any:
 
     visit(tree)
     if not parents:
-        return ODD_VALUES[rng.integers(len(ODD_VALUES))]
+        return _odd(rng)
     node, key = parents[rng.integers(len(parents))]
     match rng.integers(6):
         case 0:
@@ -60,8 +61,12 @@ def _changed(tree: Any, rng: np.random.Generator) -> Any:
         case 4 if isinstance(node[key], str):
             node[key] = mutated(node[key].encode(), rng).decode("utf-8", errors="replace")
         case _:
-            node[key] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+            node[key] = _odd(rng)
     return tree
+
+
+def _odd(rng: np.random.Generator) -> Any:
+    return deepcopy(ODD_VALUES[rng.integers(len(ODD_VALUES))])  # later changes must not reach the next file
 
 
 def of_table(data: bytes, rng: np.random.Generator) -> bytes:

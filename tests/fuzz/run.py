@@ -67,9 +67,12 @@ def fuzz(count: int, seed: int) -> Outcome:
         targets = make_seeds(root)
         for target in targets:  # undamaged, all of them are read; this also loads everything that readers need
             target.read(root / target.path)
+        whole = {root / target.path: (root / target.path).read_bytes() for target in targets}
         done = 0
         while done < count:
             done = _watched(root, targets, done, count, seed, outcome)
+            for path, content in whole.items():  # one that took its reader down was left damaged
+                path.write_bytes(content)
     return outcome
 
 
@@ -78,17 +81,21 @@ def _watched(root: Path, targets: list, start: int, count: int, seed: int, outco
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(receive)
-        _work(root, targets, start, count, seed, send)
-        os._exit(0)
+        code = 1
+        try:
+            os.close(receive)
+            _work(root, targets, start, count, seed, send)
+            code = 0
+        finally:
+            os._exit(code)
     os.close(send)
-    done, current, buffer = start, f"file {start}", b""
+    done, current, buffer, hangs = start, f"file {start}", b"", False
     while True:
         ready, _, _ = select.select([receive], [], [], MAX_SECONDS)
         if not ready:
             os.kill(child, signal.SIGKILL)
             outcome.faults.append(f"{current}: no end after {MAX_SECONDS:.0f} s")
-            done += 1
+            done, hangs = done + 1, True
             break
         chunk = os.read(receive, 65536)
         if not chunk:
@@ -103,7 +110,7 @@ def _watched(root: Path, targets: list, start: int, count: int, seed: int, outco
                 _note(message, outcome)
     os.close(receive)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+    if os.WIFSIGNALED(status) and not hangs:
         outcome.faults.append(f"{current}: the reader died of signal {os.WTERMSIG(status)}")
         done += 1
     elif os.WIFEXITED(status) and os.WEXITSTATUS(status):

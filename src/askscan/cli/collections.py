@@ -72,7 +72,9 @@ def prepare(
         if as_json:
             print(json.dumps(report.json(), indent=2))
         else:
-            table(str(data), ("part", "found", "state"), report.table())
+            for columns, rows in report.tables().items():
+                if rows:
+                    table("", columns, rows)
         return
     with progress("prepare") as update:
         outcome = prepare_folder(
@@ -101,6 +103,8 @@ def render(
 ) -> None:
     """Make the top-down picture of every scene, with its camera beside it; no display is needed.
 
+    Scenes of val are kept apart; scans that no list names count as train. Test scans need no picture.
+
     Args:
         scene: Only this scene.
         size: Side of the square picture from above, pixels.
@@ -108,7 +112,7 @@ def render(
         views: Pictures of each scene from inside the room, too, in DATA/views.
         view_size: Side of these square pictures, pixels.
     """
-    from askscan.data.folder import DataFolder
+    from askscan.data.folder import SCANQA_SPLITS, DataFolder
     from askscan.render.collection import RenderConfig, render_collection
 
     for name, number, least in (("--size", size, 1), ("--views", views, 0), ("--view-size", view_size, 1)):
@@ -116,13 +120,17 @@ def render(
             raise ConfigError(f"{name} must be at least {least}, not {number}.")
     folder = DataFolder(data)
     on_disk = set(folder.scans_on_disk())
-    splits = {split: _scenes(folder, split, on_disk, scene) for split in ("train", "val")}
-    if scene is not None and not any(splits.values()):
-        raise DataError(f"{data}: no scan of scene {scene!r} in split train or val.")
+    wanted = on_disk if scene is None else on_disk & {scene}
+    splits = {split: _scenes(folder, split) for split in ("train", "val", "test", *SCANQA_SPLITS[2:])}
+    listed = set().union(*splits.values())
+    splits = {"train": (splits["train"] | (wanted - listed)) & wanted, "val": splits["val"] & wanted}
+    if not any(splits.values()):
+        what = "no scans" if scene is None else f"no scan of scene {scene!r}"
+        raise DataError(f"{folder.scans}: {what} of split train or val; put one folder per scene there.")
     with progress("render") as update:
         report = render_collection(
             data,
-            splits,
+            {split: sorted(scenes) for split, scenes in splits.items()},
             partial(_mesh, folder),
             RenderConfig(size=size, orthographic=orthographic, num_views=views, view_size=view_size),
             num_processes=worker_count(processes),
@@ -142,15 +150,14 @@ def _mesh(folder: object, scene_id: str) -> Mesh:
     return read_aligned(folder, scene_id).mesh
 
 
-def _scenes(folder: object, split: str, on_disk: set[str], only: str | None) -> tuple[str, ...]:
+def _scenes(folder: object, split: str) -> set[str]:
     from askscan.data.folder import DataFolder
 
     assert isinstance(folder, DataFolder)
     try:
-        scenes = folder.scenes(split)
+        return set(folder.scenes(split))
     except DataError:
-        return ()
-    return tuple(s for s in scenes if s in on_disk and only in (None, s))
+        return set()
 
 
 def _tell(kind: str, sentences: tuple[str, ...], most: int = 5) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+_FIGURE = re.compile(r"$|-$|-?[0-9]")
 console = Console(soft_wrap=True, highlight=False)
 
 
@@ -40,10 +42,11 @@ def say(text: str) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table; the first column is text, the others are right-aligned figures."""
-    grid = Table(title=title, title_justify="left")
-    for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 else "right")
+    """A table; columns that hold figures are right-aligned, and no text is cut off."""
+    grid = Table(title=title or None, title_justify="left")
+    for column, cells in zip(columns, zip(*rows, strict=True), strict=False):
+        figures = all(not isinstance(cell, str) or _FIGURE.match(cell) for cell in cells)
+        grid.add_column(column, justify="right" if figures else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(_cell(value) for value in row))
     console.print(grid)

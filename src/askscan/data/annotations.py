@@ -67,7 +67,9 @@ def read_sqa3d(folder: DataFolder, split: str) -> tuple[Question, ...]:
     for entry in _entries(path, questions):
         question_id = entry.id("question_id")
         if question_id not in annotation_of:
-            raise DataError(f"{path}: {entry.place}: question {question_id} has no annotation in {notes}")
+            raise DataError(
+                f"{path}: {entry.place}: question {question_id:.40} has no annotation in {notes}; download both again"
+            )
         result.append(_situated(entry, annotation_of[question_id], question_id))
     return tuple(result)
 
@@ -139,7 +141,7 @@ def _situated(entry: Fields, annotation: Fields, question_id: str) -> Question:
     entry.texts("alternative_situation")
     scene_id = _scene_id(entry)
     if annotation.text("scene_id") != scene_id:
-        about = f"{annotation.path}: {annotation.place} is about {annotation.text('scene_id')!r}"
+        about = f"{annotation.path}: {annotation.place} is about {annotation.text('scene_id')!r:.60}"
         raise DataError(f"{entry.path}: {entry.place} is about {scene_id!r}, {about}; download both again")
     answers = _entries(annotation.path, annotation.items("answers"))
     position = annotation.inner("position")

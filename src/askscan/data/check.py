@@ -48,12 +48,16 @@ class CheckReport:
     """Per command what it still needs; nothing: it can run."""
     problems: tuple[Problem, ...]
 
-    def table(self) -> tuple[tuple[str, str, str], ...]:
-        """Rows to print: what, how it stands, detail."""
-        parts = [(part.name, f"{part.count:,}" if part.count else "absent", part.detail) for part in self.parts]
-        commands = [(f"askscan {c}", "needs" if m else "ready", "; ".join(m)) for c, m in self.missing.items()]
-        problems = [(p.kind, f"{p.count:,}", "; ".join(p.examples)) for p in self.problems]
-        return (*parts, *commands, *problems)
+    def tables(self) -> dict[tuple[str, str, str], list[tuple[str, str, str]]]:
+        """Rows to print, by their column titles."""
+        parts = [(part.name, f"{part.count:,}" if part.count else "-", part.detail) for part in self.parts]
+        commands = [(c, "not ready" if needs else "ready", "\n".join(needs)) for c, needs in self.missing.items()]
+        problems = [(p.kind, f"{p.count:,}", "\n".join(p.examples)) for p in self.problems]
+        return {
+            ("what", "found", "where"): parts,
+            ("askscan ...", "is", "needs"): commands,
+            ("looks wrong", "times", "such as"): problems,
+        }
 
     def json(self) -> dict[str, object]:
         """The same for programs: `parts`, `missing`, `problems`."""
@@ -82,10 +86,12 @@ class _Annotations:
     questions: dict[str, tuple[Question, ...]]
     situated: dict[str, tuple[Question, ...]]
 
-    def scenes(self) -> set[str]:
-        described = {entry.scene_id for split in self.descriptions.values() for entry in split}
-        asked = {entry.scene_id for of in (self.questions, self.situated) for split in of.values() for entry in split}
-        return described | asked
+    def scenes(self) -> dict[str, set[str]]:
+        """Scenes that each file is about, by the name of its part."""
+        found = {f"ScanRefer {s}": {entry.scene_id for entry in texts} for s, texts in self.descriptions.items()}
+        for name, asked in (("ScanQA", self.questions), ("SQA3D", self.situated)):
+            found |= {f"{name} {s}": {entry.scene_id for entry in texts} for s, texts in asked.items()}
+        return found
 
 
 def check(folder: DataFolder) -> CheckReport:
@@ -100,10 +106,11 @@ def check(folder: DataFolder) -> CheckReport:
     scans = folder.scans_on_disk()
     kinds, objects = _check_scans(folder, scans, table, problems)
     _check_annotations(annotations, objects, table, problems)
-    for scene_id in sorted(annotations.scenes() - set(scans)):
+    scenes = annotations.scenes()
+    for scene_id in sorted(set().union(*scenes.values()) - set(scans)):
         problems.add("annotated scene without scan", scene_id)
     parts = _parts(folder, kinds, annotations, problems)
-    return CheckReport(parts=parts, missing=_missing(parts), problems=problems.report())
+    return CheckReport(parts=parts, missing=_missing(folder, parts, scenes), problems=problems.report())
 
 
 def _read_annotations(folder: DataFolder, problems: _Problems) -> _Annotations:
@@ -227,6 +234,7 @@ def _parts(folder: DataFolder, kinds: dict[str, int], found: _Annotations, probl
         path = folder.picture("*", split)
         add(f"pictures {split}", sum(1 for _ in path.parent.glob(path.name)), path.parent)
     add("prepared scenes", _count_prepared(folder, problems), folder.prepared("").parent)
+    add("DepthContrast weights", int(folder.depthcontrast.is_file()), folder.depthcontrast)
     return tuple(parts)
 
 
@@ -242,28 +250,31 @@ def _count_prepared(folder: DataFolder, problems: _Problems) -> int:
 
 
 _NEEDS = {
-    "prepare": ("scans",),
-    "render": ("scans",),
-    "pretrain": ("prepared scenes", "ScanRefer train", "pictures train"),
-    "train": ("prepared scenes", "ScanQA train", "ScanQA val"),
-    "train --task sqa3d": ("prepared scenes", "SQA3D train", "SQA3D val"),
-    "evaluate": ("prepared scenes", "ScanQA val"),
-    "predict --split test_w_obj": ("prepared scenes", "ScanQA test_w_obj"),
-    "predict --split test_wo_obj": ("prepared scenes", "ScanQA test_wo_obj"),
-    "embed": ("prepared scenes",),
+    "pretrain": "ScanRefer train",
+    "train": "ScanQA train",
+    "train --task sqa3d": "SQA3D train",
+    "evaluate": "ScanQA val",
+    "predict --split test_w_obj": "ScanQA test_w_obj",
+    "predict --split test_wo_obj": "ScanQA test_wo_obj",
 }
-_REMEDY = {"prepared scenes": "run askscan prepare", "pictures train": "run askscan render"}
+"""Whose texts a command reads."""
 
 
-def _missing(parts: tuple[Part, ...]) -> dict[str, tuple[str, ...]]:
+def _missing(folder: DataFolder, parts: tuple[Part, ...], scenes: dict[str, set[str]]) -> dict[str, tuple[str, ...]]:
     part_of = {part.name: part for part in parts}
-    has_scans = any(part.count for part in parts[:3])
+    scans = () if any(part.count for part in parts[:3]) else (f"scans ({parts[0].detail})",)
+    prepared = () if part_of["prepared scenes"].count else ("prepared scenes (run askscan prepare)",)
+    found: dict[str, tuple[str, ...]] = {"prepare": scans, "render": scans, "embed": prepared}
+    for command, texts in _NEEDS.items():
+        asked = scenes.get(texts, set())
+        needs = [] if part_of[texts].count else [f"{texts} ({part_of[texts].detail})"]
+        needs += _absent("prepared scenes", "prepare", [folder.prepared(scene_id) for scene_id in asked])
+        if command == "pretrain":
+            needs += _absent("pictures", "render", [folder.picture(scene_id, "train") for scene_id in asked])
+        found[command] = tuple(needs)
+    return found
 
-    def lacks(name: str) -> bool:
-        return not has_scans if name == "scans" else not part_of[name].count
 
-    def told(name: str) -> str:
-        where = parts[0].detail if name == "scans" else part_of[name].detail
-        return f"{name} ({_REMEDY.get(name, where)})"
-
-    return {command: tuple(told(name) for name in needs if lacks(name)) for command, needs in _NEEDS.items()}
+def _absent(name: str, command: str, paths: list[Path]) -> list[str]:
+    absent = sum(not path.is_file() for path in paths)
+    return [f"{name} ({absent:,} of {len(paths):,} are missing: run askscan {command})"] if absent else []

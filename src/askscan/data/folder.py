@@ -19,6 +19,9 @@ ARRAY_NAMES = ("aligned_vert", "ins_label", "sem_label", "aligned_bbox")
 FOREIGN_SUFFIXES = (".ply", ".glb", ".gltf", ".obj", ".pcd")
 """Scans that do not come from ScanNet lie as `<scene>/<scene>` with one of these endings."""
 
+DEPTH_CONTRAST = Path("checkpoints") / "checkpoint-ep150.pth.tar"
+"""Also looked for in the working folder."""
+
 _SCENE_ID = re.compile(r"\w[\w.\-]*")
 
 
@@ -70,6 +73,11 @@ class DataFolder:
     def scannet_list(self, split: str) -> Path:
         """ScanNet's scenes of train, val or test, one id a line."""
         return self.root / "scannet" / "meta_data" / f"scannetv2_{split}.txt"
+
+    @property
+    def depthcontrast(self) -> Path:
+        """DepthContrast's weights, where users of the published code keep them."""
+        return self.root / DEPTH_CONTRAST
 
     # --- one scene
 

@@ -50,11 +50,6 @@ class LabelTable:
     path: Path
     nyu40_of: Mapping[str, int]
 
-    def question_class(self, raw_label: str) -> int:
-        """Class of an object named in a question or sentence; what the table does not know is `others`."""
-        found = int(_CLASS_OF_NYU40[self.nyu40_of.get(raw_label, 40)])
-        return found if found >= 0 else OTHERS
-
 
 def read_label_table(path: Path) -> LabelTable:
     """Read `scannetv2-labels.combined.tsv` (tab separated; the columns `raw_category` and `nyu40id` are used).

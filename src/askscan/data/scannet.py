@@ -84,7 +84,8 @@ def read_aligned(folder: DataFolder, scene_id: str) -> Scan:
     else:
         from askscan.data.scan_files import read_scan
 
-        scan = replace(read_scan(path), name=scene_id)
+        scan = read_scan(path)
+        scan = replace(scan, name=scene_id, notes=tuple(f"{scene_id}: {note}" for note in scan.notes))
     num_wrong = int((~(np.abs(scan.mesh.vertices) < MAX_COORDINATE_M)).any(axis=1).sum())
     if num_wrong:
         raise DataError(f"{path}: {num_wrong} points are not finite or kilometres away; export the scan again")
@@ -245,7 +246,9 @@ def read_aggregation(path: Path) -> tuple[Group, ...]:
         group = Group(object_id=entry.count("objectId"), label=entry.text("label"), segments=entry.counts("segments"))
         known = groups.get(group.object_id)
         if known and known.label != group.label:
-            raise entry.fault("objectId", f"another than {known.object_id}, which is a {known.label}", group.object_id)
+            raise entry.fault(
+                "objectId", f"another than {known.object_id}, which is a {known.label:.40}", group.object_id
+            )
         groups[group.object_id] = replace(group, segments=known.segments + group.segments) if known else group
     return tuple(groups.values())
 
@@ -315,8 +318,8 @@ def _classes(
     table = read_label_table(folder.label_table)
     unknown = sorted({group.label for group in groups} - table.nyu40_of.keys())
     if unknown and not skip_unknown_labels:
-        shown = ", ".join(f"`{label}`" for label in unknown[:5])
-        raise DataError(f"{path}: {shown} not in {table.path.name}; mend the label, or skip unknown labels")
+        shown = ", ".join(f"`{label:.40}`" for label in unknown[:5])
+        raise DataError(f"{path}: {shown} not in {table.path.name}; mend it, or prepare with --skip-unknown-labels")
     if unknown:
         notes.append(f"{path.name}: objects without a known label left out: {', '.join(unknown)}")
     nyu40 = np.array([table.nyu40_of.get(group.label, 0) for group in groups], np.int64)

@@ -25,6 +25,10 @@ _TITLES = {
     Pretrainer: "a 3D encoder of indoor scans, pre-trained with the guidance of a CLIP",
     QuestionOnly: "a baseline that answers questions about scans without seeing them",
 }
+_TERMS = (
+    " The data that they were trained on have terms of their own: those of ScanNet and ScanRefer, and ScanQA's "
+    "licence, do not allow commercial use."
+)
 _SITUATED = "a model that answers the questions of an agent in a scanned room (SQA3D)"
 _TITLE = "a model that answers questions about 3D scans of rooms, in words and with the box of what was asked about"
 
@@ -62,8 +66,7 @@ def card(run: Run, *, licence: str, name: str) -> str:
         "## Teacher\n\n" + _teacher(run),
         "## Scores\n\n" + _scores(run.folder.path),
         "## Limits\n\n" + "\n".join(f"- {line}" for line in _limits(run, about)),
-        f"## Licence\n\nThe weights: {licence}. The data that they were trained on have terms of their own: those of "
-        "ScanNet and ScanRefer, and ScanQA's licence, do not allow commercial use.",
+        f"## Licence\n\nThe weights: {licence}.{'' if _generated(about) else _TERMS}",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -164,8 +167,12 @@ def _cell(scores: Scores, name: str) -> str:
     return f"{scores.figures[name]:.1f}{span}"
 
 
+def _generated(about: Mapping[str, Any]) -> bool:
+    return str(about.get("collection", "")).startswith("generated")
+
+
 def _limits(run: Run, about: Mapping[str, Any]) -> Iterator[str]:
-    if "generated" in str(about.get("collection", "")):
+    if _generated(about):
         yield "trained on generated rooms only: in real rooms it is often wrong"
     if run.answer_counts:
         yield "it can only give answers of its vocabulary, and gives one to any question, also where none is right"

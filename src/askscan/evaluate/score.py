@@ -73,8 +73,10 @@ class Scores:
                 notes=tuple(map(str, plain.pop("notes"))),
                 figures={name: float(value) for name, value in plain.items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(f"{path}: is no score file ({error!r}); make it again with `askscan score`.") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"{path}: is no score file ({error!r:.160}); make it again with `askscan score`."
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

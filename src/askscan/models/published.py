@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from askscan.errors import WeightsError
+from askscan.errors import ConfigError, WeightsError
 from askscan.models.fusion import FusionConfig
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import PretrainerConfig
@@ -24,9 +25,22 @@ NUM_POINTS = 30_000
 MAX_NUMBER = 1_000_000
 
 
+@contextmanager
+def _widths_of(foreign: Foreign) -> Iterator[None]:
+    """Name the file whose tensors no network fits."""
+    try:
+        yield
+    except ConfigError as error:
+        raise WeightsError(f"{foreign.path}: no network has the widths of its tensors ({error})") from error
+
+
 def detector_config(foreign: Foreign) -> DetectorConfig:
     """The detector that a checkpoint's tensors fit: widths and inputs are read from their shapes."""
+    with _widths_of(foreign):
+        return _detector_config(foreign)
 
+
+def _detector_config(foreign: Foreign) -> DetectorConfig:
     def widths(part: str, depth: int) -> tuple[int, ...]:
         return tuple(foreign.width(f"{part}.mlp.{j}.linear.weight") for j in range(depth))
 
@@ -73,17 +87,19 @@ def _scene_config(foreign: Foreign) -> SceneModelConfig:
 
 def pretrainer_config(foreign: Foreign) -> PretrainerConfig:
     """The model that a published pre-training checkpoint fits."""
-    return PretrainerConfig(scene=_scene_config(foreign), embedding_width=foreign.width("head.linear.weight"))
+    with _widths_of(foreign):
+        return PretrainerConfig(scene=_scene_config(foreign), embedding_width=foreign.width("head.linear.weight"))
 
 
 def scan_qa_config(foreign: Foreign) -> ScanQAConfig:
     """The model that a published question-answering checkpoint fits."""
-    return ScanQAConfig(
-        num_answers=foreign.width("answer_head.out.weight"),
-        scene=_scene_config(foreign),
-        fusion=FusionConfig(feedforward=foreign.width("fusion.layers.0.linear1.weight")),
-        text_width=foreign.width("text_embedding.linear.weight", 1),
-    )
+    with _widths_of(foreign):
+        return ScanQAConfig(
+            num_answers=foreign.width("answer_head.out.weight"),
+            scene=_scene_config(foreign),
+            fusion=FusionConfig(feedforward=foreign.width("fusion.layers.0.linear1.weight")),
+            text_width=foreign.width("text_embedding.linear.weight", 1),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

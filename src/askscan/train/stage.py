@@ -13,7 +13,7 @@ from torch import nn
 
 from askscan import __version__
 from askscan.data.bank import SceneBank
-from askscan.data.folder import DataFolder
+from askscan.data.folder import DEPTH_CONTRAST, DataFolder
 from askscan.data.prepared import load_prepared
 from askscan.errors import DataError, UserError, WeightsError
 from askscan.models.pretrainer import Pretrainer
@@ -36,8 +36,6 @@ Config = TypeVar("Config")
 StageConfig = TypeVar("StageConfig", PretrainConfig, AnswerConfig)
 Module = TypeVar("Module", bound=nn.Module)
 Say = Callable[[str], None]
-DEPTH_CONTRAST = Path("checkpoints") / "checkpoint-ep150.pth.tar"
-"""Where users of the published code keep DepthContrast's weights, in the working folder or the data folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +104,7 @@ def find_init(init: Path | None, data: DataFolder) -> Path | None:
     """The weights to start from: the given ones, or DepthContrast's where users of the published code keep them."""
     if init is not None:
         return Path(init)
-    places = (Path.cwd() / DEPTH_CONTRAST, data.root / DEPTH_CONTRAST)
+    places = (Path.cwd() / DEPTH_CONTRAST, data.depthcontrast)
     return next((path for path in places if path.is_file()), None)
 
 

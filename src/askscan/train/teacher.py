@@ -214,6 +214,7 @@ def train_teacher(
         progress: Called after every step with the step's number and the loss.
     """
     from transformers import CLIPImageProcessorPil
+    from transformers.utils.logging import disable_progress_bar
 
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} is not empty; give a new folder for the teacher.")
@@ -229,6 +230,7 @@ def train_teacher(
 
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
+    disable_progress_bar()
     model.half().cpu().save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     processor.save_pretrained(partial)
