@@ -14,7 +14,7 @@ from pathlib import Path
 
 from askscan.errors import DataError
 from askscan.records import Mesh
-from askscan.render.pictures import Picture, camera_path, save_picture
+from askscan.render.pictures import Picture, save_picture
 from askscan.render.raycast import Renderer
 from askscan.render.topdown import DEFAULT_SIZE, top_down
 from askscan.render.views import VIEW_SIZE, place_cameras
@@ -44,7 +44,7 @@ class RenderReport:
     rendered: tuple[str, ...]
     """Scenes of which pictures were made now."""
     present: tuple[str, ...]
-    """Scenes that had all pictures and their cameras already."""
+    """Scenes that had all pictures already."""
     failed: Mapping[str, str]
     """Scenes that could not be read, with the reason."""
 
@@ -68,7 +68,7 @@ def render_collection(
     num_processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> RenderReport:
-    """Make the missing pictures of a collection.
+    """Make the missing pictures of a collection; a picture that is there, of ours or of somebody else, stays.
 
     Args:
         folder: the data folder.
@@ -87,7 +87,7 @@ def render_collection(
         scene_id: (picture_path(folder, split, scene_id), *(view_path(folder, split, scene_id, i) for i in numbers))
         for split, scene_id in wanted
     }
-    missing = [scene_id for scene_id, files in paths.items() if not all(map(_is_done, files))]
+    missing = [scene_id for scene_id, files in paths.items() if not all(path.is_file() for path in files)]
     present = tuple(scene_id for scene_id in paths if scene_id not in set(missing))
     failed: dict[str, str] = {}
     render = partial(_render_scene, load_mesh, config)
@@ -120,10 +120,6 @@ def render_collection(
     return RenderReport(rendered=rendered, present=present, failed=failed)
 
 
-def _is_done(path: Path) -> bool:
-    return path.is_file() and camera_path(path).is_file()
-
-
 def _render_scene(
     load_mesh: Callable[[str], Mesh], config: RenderConfig, scene_id: str, paths: tuple[Path, ...]
 ) -> str:
@@ -135,9 +131,9 @@ def _render_scene(
     if not len(mesh.vertices):
         return f"{scene_id}: its mesh has no vertices"
     above, *inside = paths
-    if not _is_done(above):
+    if not above.is_file():
         save_picture(above, top_down(mesh, size=config.size, orthographic=config.orthographic))
-    missing = [i for i, path in enumerate(inside) if not _is_done(path)]
+    missing = [i for i, path in enumerate(inside) if not path.is_file()]
     if missing:
         renderer = Renderer(mesh)
         cameras = place_cameras(renderer, config.num_views, config.view_size)

@@ -66,9 +66,13 @@ def load_camera(path: Path) -> Camera:
         width, height, focal = int(fields["width"]), int(fields["height"]), float(fields["focal"])
         orthographic = bool(fields["orthographic"])
     except OSError as error:
-        raise DataError(f"{sidecar}: no camera of this picture ({error.strerror}); render it again") from error
+        raise DataError(
+            f"{sidecar}: no camera of this picture ({error.strerror}); delete the picture and render again"
+        ) from error
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise DataError(f"{sidecar}: not a camera file ({error}); delete it and render again") from error
+        raise DataError(
+            f"{sidecar}: not a camera file ({error}); delete it and its picture and render again"
+        ) from error
     return Camera(world_to_camera=matrix, orthographic=orthographic, focal=focal, width=width, height=height)
 
 
@@ -85,10 +89,10 @@ def load_picture(path: Path) -> Picture:
         with Image.open(path) as opened:
             image = np.array(opened.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable picture ({error}); render it again") from error
+        raise DataError(f"{path}: not a readable picture ({error}); delete it and render again") from error
     if image.shape[:2] != (camera.height, camera.width):
         raise DataError(
             f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but its camera says {camera.width}x{camera.height}; "
-            "render it again"
+            "delete both and render again"
         )
     return Picture(image=image, camera=camera)

@@ -160,5 +160,7 @@ def _decode(path: Path, content: bytes) -> np.ndarray:
     try:
         with Image.open(BytesIO(content)) as image:
             return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise DataError(f"{path}: not a picture that can be read ({error}); render it again.") from error
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path}: not a picture that can be read ({error}); delete it and run `askscan render`."
+        ) from error
