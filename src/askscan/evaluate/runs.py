@@ -128,15 +128,14 @@ def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
     module: Pretrainer | ScanQA | QuestionOnly
     if description.get("stage") == "pretrain":
         config = from_plain(PretrainConfig, description.get("config"), where)
-        module = _built(Pretrainer, config.model, where)
+        module = _module(Pretrainer, config.model, folder)
     elif description.get("stage") == "answers":
         config = from_plain(AnswerConfig, description.get("config"), where)
         counts = _counts(folder.answers, config.model.num_answers)
         blind = config.question_only
-        module = _built(QuestionOnly, config.model, where) if blind else _built(ScanQA, config.model, where)
+        module = _module(QuestionOnly, config.model, folder) if blind else _module(ScanQA, config.model, folder)
     else:
         raise ConfigError(f"{where}: stage is {description.get('stage')!r}; expected pretrain or answers.")
-    _fill(module, folder.model)
     return Run(
         name=str(name),
         folder=folder,
@@ -201,12 +200,26 @@ def _description(folder: RunFolder) -> dict[str, Any]:
     return found
 
 
-def _built(cls: Callable[[Any], Module], config: object, where: str) -> Module:
+def _module(cls: Callable[[Any], Module], config: object, folder: RunFolder) -> Module:
+    """The network of a configuration with the weights of its file; it takes memory only if they fit one another."""
+    tensors = {name: t.float() if t.is_floating_point() else t for name, t in load_weights(folder.model).items()}
     try:
-        return cls(config)
+        with torch.device("meta"):
+            wanted = cls(config).state_dict()
     except (RuntimeError, MemoryError, OverflowError, IndexError, ZeroDivisionError) as error:
         reason = str(error).strip().split("\n")[0][:160]
-        raise ConfigError(f"{where}: no network can be built from its numbers ({reason}).") from error
+        raise ConfigError(f"{folder.config}: no network can be built from its numbers ({reason}).") from error
+    missing = sorted(wanted.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - wanted.keys())
+    misshapen = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
+    if missing or unexpected or misshapen:
+        raise WeightsError(
+            f"{folder.model}: does not fit its config.yaml: {len(missing)} tensors missing, {len(unexpected)} unknown, "
+            f"{len(misshapen)} of another shape (first {(missing + unexpected + misshapen)[0]}); restore both files."
+        )
+    module = cls(config)
+    module.load_state_dict(tensors)
+    return module
 
 
 def _counts(path: Path, num_answers: int) -> dict[str, int]:
@@ -221,20 +234,6 @@ def _counts(path: Path, num_answers: int) -> dict[str, int]:
     if wrong:
         raise DataError(f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}; restore the file.")
     return counts
-
-
-def _fill(module: torch.nn.Module, path: Path) -> None:
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in load_weights(path).items()}
-    wanted = module.state_dict()
-    missing = sorted(wanted.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - wanted.keys())
-    misshapen = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
-    if missing or unexpected or misshapen:
-        raise WeightsError(
-            f"{path}: does not fit its config.yaml: {len(missing)} tensors missing, {len(unexpected)} unknown, "
-            f"{len(misshapen)} of another shape (first {(missing + unexpected + misshapen)[0]})."
-        )
-    module.load_state_dict(tensors)
 
 
 def _teacher_name(folder: RunFolder, name: str) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from askscan.errors import ConfigError
-from askscan.models.scene_encoder import TransformerLayer
+from askscan.models.scene_encoder import MAX_LAYERS, TransformerLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,9 @@ class FusionConfig:
     """Hide proposals that the detector takes for no object."""
 
     def __post_init__(self) -> None:
-        if self.num_layers < 1 or not 0 <= self.dropout < 1:
+        if not 1 <= self.num_layers <= MAX_LAYERS or not 0 <= self.dropout < 1:
             raise ConfigError(
-                f"num_layers must be at least 1 and dropout in [0, 1), got {self.num_layers}, {self.dropout}"
+                f"num_layers must be 1 to {MAX_LAYERS} and dropout in [0, 1), got {self.num_layers}, {self.dropout}"
             )
 
 

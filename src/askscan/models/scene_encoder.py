@@ -16,6 +16,9 @@ from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.votenet import Detector, DetectorConfig
 from askscan.records import DetectorOutput, SceneTokens
 
+MAX_LAYERS = 100
+"""More transformer layers than this are a slip of the pen, and building them would never end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneEncoderConfig:
@@ -41,9 +44,9 @@ class SceneEncoderConfig:
             raise ConfigError(f"the width {self.width} is not a multiple of the {self.num_heads} attention heads")
         if self.origin == "input" and not self.positions:
             raise ConfigError("origin `input` means nothing without positions")
-        if self.num_layers < 1 or not 0 <= self.dropout < 1:
+        if not 1 <= self.num_layers <= MAX_LAYERS or not 0 <= self.dropout < 1:
             raise ConfigError(
-                f"num_layers must be at least 1 and dropout in [0, 1), got {self.num_layers}, {self.dropout}"
+                f"num_layers must be 1 to {MAX_LAYERS} and dropout in [0, 1), got {self.num_layers}, {self.dropout}"
             )
 
 
