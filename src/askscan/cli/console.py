@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -33,7 +34,7 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
         yield update
     if not console.is_terminal:
-        say(f"{title}: done")
+        print(f"{title}: done", file=sys.stderr)  # what programs read on stdout stays clean
 
 
 def say(text: str) -> None:
