@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.models.test_teacher import write_clip
 from tests.train.stand_ins import small_answers, small_pretrain, write_data
 
 from askscan.data.folder import DataFolder
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, WeightsError
 from askscan.evaluate.card import card, nearest_recipe
 from askscan.evaluate.evaluate import evaluate
 from askscan.evaluate.hub import push, write_hub_folder
@@ -56,8 +57,18 @@ def test_the_folder_is_a_run_and_finds_its_teacher_beside_it(run_path: Path, tmp
     assert moved.teacher().identity == run.teacher_identity
     for name, tensor in run.module.state_dict().items():
         assert torch.equal(moved.module.state_dict()[name], tensor)
+    assert str(run_path) not in (tmp_path / "elsewhere" / "config.yaml").read_text()
+    assert run.teacher_name not in (tmp_path / "elsewhere" / "config.yaml").read_text()
+    assert run.teacher_name not in (tmp_path / "elsewhere" / "README.md").read_text()
     with pytest.raises(ConfigError, match="exists; give a new folder"):
         write_hub_folder(run, tmp_path / "elsewhere", licence="other")
+
+
+def test_another_teacher_is_not_passed_on(run_path: Path, tmp_path: Path) -> None:
+    run = replace(load_run(run_path), teacher_identity="0" * 16)
+    with pytest.raises(WeightsError, match="is not the teacher of"):
+        write_hub_folder(run, tmp_path / "hub", licence="other")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_says_what_the_run_is(run_path: Path, tmp_path: Path) -> None:

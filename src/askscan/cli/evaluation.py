@@ -82,7 +82,7 @@ def predict(
 ) -> None:
     """Write the benchmark's submission file; answers and objects of the split are not looked at."""
     from askscan.data.folder import DataFolder
-    from askscan.evaluate.evaluate import predict_submission
+    from askscan.evaluate.evaluate import predict_submission, submittable
     from askscan.evaluate.runs import load_run, pick_device
 
     folder, place = DataFolder(data), _place(run, out)
@@ -90,8 +90,10 @@ def predict(
     frozen = loaded.teacher(next(loaded.module.parameters()).device, name=teacher)
     with progress("predict") as update:
         path = predict_submission(loaded, folder, split, out=place, teacher=frozen, progress=update)
-    checked = " and checked against the benchmark's format" if loaded.task == "scanqa" else ""
-    say(f"{path}: written{checked}.")
+    if submittable(loaded):
+        say(f"{path}: written and checked against the benchmark's format.")
+    else:
+        say(f"{path}: written; the benchmark's server does not take it, which wants ScanQA's ten answers and a box.")
 
 
 def score(

@@ -31,6 +31,7 @@ from askscan.files import replacing
 from askscan.metrics.detection import Detection, SceneDetections, iou_matrix
 from askscan.metrics.localization import IOU_THRESHOLDS
 from askscan.models.pretrainer import Pretrainer
+from askscan.models.scan_qa import ScanQA
 from askscan.records import Question
 from askscan.train.config import AnswerConfig
 from askscan.train.embeddings import EmbeddingCache, OnProgress, TeacherLike
@@ -132,7 +133,7 @@ def predict_submission(
     teacher: TeacherLike | None = None,
     progress: OnProgress | None = None,
 ) -> Path:
-    """Write `predictions.<split>.json` for the benchmark's server and check it as the server would.
+    """Write `predictions.<split>.json`, and check it as the benchmark's server would where it is for that.
 
     Args:
         run: Of `askscan train`.
@@ -150,11 +151,16 @@ def predict_submission(
     predictions = _answer(run, folder, questions, teacher, False, progress).found.predictions
     path = EvaluationFiles.of(out, split).predictions
     write_predictions(path, predictions)
-    if run.task == "scanqa" and len(run.answer_counts) >= MAX_ANSWERS and predictions[0].corners is not None:
+    if submittable(run):
         check_submission(path, folder, split)
     else:
         read_predictions(path, questions)
     return path
+
+
+def submittable(run: Run) -> bool:
+    """Whether a run gives what the benchmark's server wants for each question of ScanQA: ten answers and a box."""
+    return run.task == "scanqa" and len(run.answer_counts) >= MAX_ANSWERS and isinstance(run.module, ScanQA)
 
 
 def details(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from askscan.errors import ConfigError
+import yaml
+
+from askscan.errors import ConfigError, WeightsError
 from askscan.evaluate.card import write_card
 from askscan.evaluate.runs import Run
-from askscan.models.teacher import DEFAULT_TEACHER
+from askscan.models.teacher import DEFAULT_TEACHER, identity_of
+from askscan.train.checkpoint import RunFolder
 
 _FILES = ("config.yaml", "model.safetensors", "answers.json")
 _SCORES = ("scores.*.json",)
@@ -17,7 +21,8 @@ _SCORES = ("scores.*.json",)
 def write_hub_folder(run: Run, out: Path, *, licence: str, name: str | None = None) -> None:
     """Write a folder with all that `askscan.load` and `askscan evaluate` need, and a model card.
 
-    A teacher that lies in a folder of its own is put beside the weights; the package's and those of the Hub are named.
+    A teacher that lies in a folder is put beside the weights, the package's too: a later version may bring another.
+    One of the Hub is named.
 
     Args:
         run: Of this project.
@@ -27,6 +32,7 @@ def write_hub_folder(run: Run, out: Path, *, licence: str, name: str | None = No
 
     Raises:
         ConfigError: The folder exists, or the run is one of the published code.
+        WeightsError: The teacher's folder holds another one now.
     """
     if not run.folder.config.is_file():
         raise ConfigError(f"{run.name}: weights of the published code are not ours to pass on; train a run from them.")
@@ -40,13 +46,24 @@ def write_hub_folder(run: Run, out: Path, *, licence: str, name: str | None = No
         for file in (*files, *(found for pattern in _SCORES for found in sorted(run.folder.path.glob(pattern)))):
             if file.is_file():
                 shutil.copy(file, partial / file.name)
-        teacher = Path(run.teacher_name)
-        if teacher.is_dir() and teacher != DEFAULT_TEACHER:
-            shutil.copytree(teacher, partial / "teacher")
-        write_card(run, partial / "README.md", licence=licence, name=name or out.name)
+        teacher = DEFAULT_TEACHER if run.teacher_name == "default" else Path(run.teacher_name)
+        if teacher.is_dir():
+            _add_teacher(run, teacher, partial)
+        described = replace(run, folder=RunFolder(partial))
+        write_card(described, partial / "README.md", licence=licence, name=name or out.name)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _add_teacher(run: Run, teacher: Path, folder: Path) -> None:
+    """Copy the teacher, and have the configuration name the copy instead of a place on this machine."""
+    if identity_of(teacher) != run.teacher_identity:
+        raise WeightsError(f"{teacher}: is not the teacher of {run.name} ({run.teacher_identity}); put that one there.")
+    shutil.copytree(teacher, folder / "teacher")
+    path = folder / "config.yaml"
+    about = yaml.safe_load(path.read_text(encoding="utf-8")) | {"teacher_name": "teacher"}
+    path.write_text(yaml.safe_dump(about, sort_keys=False, width=120), encoding="utf-8")
 
 
 def push(folder: Path, repo: str, *, private: bool = True) -> str:

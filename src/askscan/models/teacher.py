@@ -84,7 +84,7 @@ class Teacher:
                 "give `default`, a folder in Hugging Face format, or a Hub name."
             ) from error
         _check_tokenizer(name, tokenizer, config.text_config.vocab_size)
-        return cls(model.to(device), tokenizer, image_processor, name=name, identity=_identity(folder))
+        return cls(model.to(device), tokenizer, image_processor, name=name, identity=identity_of(folder))
 
     @property
     def device(self) -> torch.device:
@@ -164,7 +164,7 @@ def _local_folder(name: str) -> Path:
         ) from error
 
 
-def _identity(folder: Path) -> str:
+def identity_of(folder: Path) -> str:
     """Hash over the contents of the files that decide the embeddings."""
     digest = hashlib.sha256()
     names = sorted({*_IDENTITY_FILES, *(path.name for path in folder.glob("*.safetensors"))})
