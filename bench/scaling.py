@@ -67,6 +67,7 @@ def pace(kind: str, name: str, scenes: int, precision: str, size: Size) -> dict[
     for step in range(WARM):
         run.advance(step)
     times = timed((partial(run.advance, step) for step in range(WARM, WARM + TIMED)), run.device)
+    run.close()
     step = timing_of(times)
     return {
         "row": kind, "recipe": name, "precision": precision, "gpus": WORLD, "scenes": scenes, "texts": TEXTS,
@@ -84,6 +85,7 @@ def weights_after(name: str, steps: Sequence[int], size: Size) -> dict[str, torc
         if step + 1 in steps:
             found |= {f"{step + 1}/{key}": value.cpu().clone() for key, value in run.module.state_dict().items()}
             found[f"{step + 1}/loss"] = (run.sums[-3] / run.sums[-1]).cpu()
+    run.close()
     return found
 
 

@@ -307,9 +307,13 @@ def test_kernels_at_real_sizes(n: int, m: int, k: int, c: int, widths: tuple[int
     truth = run(reference.grouped_mlp, case, torch.float32)
     found = run(kernels(torch.bfloat16), case, torch.float32)
     again = run(kernels(torch.bfloat16), case, torch.float32)
-    # bfloat16 activations: 2^-9 each, three in a row; gradients pass six roundings and near-ties of the maximum.
-    assert_close({k: found[k] for k in ("out", "eval")}, {k: truth[k] for k in ("out", "eval")}, 2e-2)
-    assert_close(found, truth, 0.15)
+    # Gradients pass six roundings to 8 bits and near-ties of the maximum: torch's own in bfloat16 are off by up to a
+    # fifth on these random inputs. The kernels must not be further from float32 than those are.
+    with torch.autocast("cuda", torch.bfloat16):
+        plain = run(reference.grouped_mlp, case, torch.float32)
+    for name, exact in truth.items():
+        error, usual = (float((x[name].float() - exact).norm() / exact.norm().clamp_min(1e-9)) for x in (found, plain))
+        assert error < 1.25 * usual + 1e-2, f"{name}: {error:.2e}, and {usual:.2e} in plain torch"
     assert all(torch.equal(found[name], again[name]) for name in found)
 
 

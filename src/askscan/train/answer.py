@@ -80,7 +80,8 @@ class AnswerTask:
         self.best_scores: Sequence[str] = ()
         if val is not None:
             self.score_names = ("EM@1 answerable", "EM@10 answerable")
-            self.best_scores = ("EM@10 answerable", "EM@1 answerable")
+            other = "EM@1" if config.select_by == "EM@10" else "EM@10"
+            self.best_scores = (f"{config.select_by} answerable", f"{other} answerable")
 
     def batch(self, inputs: StepInputs) -> AskedBatch:
         """Questions with their targets, and points with theirs unless only the questions are looked at."""

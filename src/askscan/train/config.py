@@ -112,6 +112,8 @@ class AnswerConfig:
     """ScanQA's questions, or SQA3D's: then scenes are seen from the agent's place."""
     question_only: bool = False
     """Train the baseline that never sees the scan."""
+    select_by: Literal["EM@1", "EM@10"] = "EM@10"
+    """Score on the answerable validation questions by which the best model is kept; the other settles ties."""
     inputs: InputConfig = field(default_factory=lambda: InputConfig(num_points=30_000))
     """Points and channels."""
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)

@@ -177,10 +177,18 @@ class Trainer:
         first = self.progress.step
         self.started = (time.monotonic(), first)
         self._note(f"training from step {first} of {self.num_steps} on {self.fabric.world_size} x {self.device.type}")
-        for step in range(first, self.num_steps):
-            self.advance(step)
-            self._after(step + 1)
+        try:
+            for step in range(first, self.num_steps):
+                self.advance(step)
+                self._after(step + 1)
+        finally:
+            self.close()
         return run_result(self.folder, self.progress, resumed_at=first)
+
+    def close(self) -> None:
+        """Drop the recording: a process group cannot be left while one still holds its messages."""
+        if self.graph is not None:
+            self.graph.reset()
 
     # --- a step
 

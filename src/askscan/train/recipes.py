@@ -93,6 +93,7 @@ def rooms() -> Recipe:
         ),
         answers=AnswerConfig(
             model=ScanQAConfig(num_answers=1, scene=scene, fusion=FusionConfig(object_mask=True)),
+            select_by="EM@1",
             inputs=inputs,
             augment=augment,
             optim=optim,
