@@ -144,7 +144,11 @@ def train(
             say=say,
             on_progress=update,
         )
-    best = "" if result.best_score is None else f", the best after {result.best_step} ({config.select_by} {result.best_score:.1f} %)"
+    best = (
+        ""
+        if result.best_score is None
+        else f", the best after {result.best_step} ({config.select_by} {result.best_score:.1f} %)"
+    )
     say(f"{result.folder}: {result.num_steps} steps done{best}.")
 
 
