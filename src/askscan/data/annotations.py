@@ -162,5 +162,7 @@ def _heading(quaternion: Fields) -> float:
     """Rotation about z of a unit quaternion, in (-pi, pi]."""
     x, y, z, w = (quaternion.number(key) for key in ("_x", "_y", "_z", "_w"))
     if abs(math.hypot(x, y, z, w) - 1) > 0.01:
-        raise DataError(f"{quaternion.path}: {quaternion.place} should be a unit quaternion, got {(x, y, z, w)}")
+        raise DataError(
+            f"{quaternion.path}: {quaternion.place} should be a unit quaternion, got {(x, y, z, w)}; download it again"
+        )
     return math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))

@@ -159,7 +159,7 @@ class DataFolder:
                 ids.update(scene_ids_of(path, key))
         if not ids:
             looked = ", ".join(str(path.relative_to(self.root)) for path in (*lists, *(path for path, _ in entries)))
-            raise DataError(f"{self.root}: no scenes of split `{split}`; looked for {looked}")
+            raise DataError(f"{self.root}: no scenes of split `{split}`; looked for {looked}; put one there")
         return tuple(sorted(ids))
 
     def _first(self, name: str, *places: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from askscan.errors import DataError
 
 _MISSING = object()
+_REMEDY = "mend it or get the file again"
 
 
 def read_json(path: Path, *, expected: type) -> Any:
@@ -43,18 +44,18 @@ class Fields:
     def __init__(self, path: Path, place: str, value: object) -> None:
         self.path, self.place = path, place
         if not isinstance(value, dict):
-            raise DataError(f"{path}: {place}: expected an object, got {_shown(value)}")
+            raise DataError(f"{path}: {place}: expected an object, got {_shown(value)}; {_REMEDY}")
         self.value: dict[str, Any] = value
 
     def _get(self, key: str, expected: str) -> Any:
         found = self.value.get(key, _MISSING)
         if found is _MISSING:
-            raise DataError(f"{self.path}: {self.place}: no `{key}`, expected {expected}")
+            raise DataError(f"{self.path}: {self.place}: no `{key}`, expected {expected}; {_REMEDY}")
         return found
 
     def fault(self, key: str, expected: str, found: object) -> DataError:
         """The error to raise for a field with a wrong value."""
-        return DataError(f"{self.path}: {self.place}: `{key}` should be {expected}, got {_shown(found)}")
+        return DataError(f"{self.path}: {self.place}: `{key}` should be {expected}, got {_shown(found)}; {_REMEDY}")
 
     def text(self, key: str) -> str:
         """A string."""

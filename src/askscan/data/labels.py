@@ -67,7 +67,7 @@ def read_label_table(path: Path) -> LabelTable:
     columns = []
     for name in ("raw_category", "nyu40id"):
         if name not in header:
-            raise DataError(f"{path}: no column `{name}` in the first line of this tab-separated table")
+            raise DataError(f"{path}: no column `{name}` in the first line of the table; download ScanNet's again")
         columns.append(header.index(name))
     nyu40_of = {}
     for number, line in enumerate(lines[1:], start=2):
@@ -76,6 +76,6 @@ def read_label_table(path: Path) -> LabelTable:
         cells = line.split("\t")
         raw, nyu40 = (cells[column].strip() if column < len(cells) else "" for column in columns)
         if not raw or not (nyu40.isascii() and nyu40.isdigit() and len(nyu40) < 3 and int(nyu40) <= 40):
-            raise DataError(f"{path}: line {number}: expected a raw category and a nyu40 id from 0 to 40")
+            raise DataError(f"{path}: line {number}: expected a raw category and a nyu40 id from 0 to 40; mend it")
         nyu40_of[raw] = int(nyu40)
     return LabelTable(path=path, nyu40_of=nyu40_of)

@@ -38,7 +38,7 @@ def read_pcd(path: Path) -> tuple[Mesh, bool]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a PCD file") from error
     try:
         header = _parse_header(data)
         table = _read_table(data, header)

@@ -87,7 +87,9 @@ def read_ply(path: Path) -> Mesh:
     for element in elements[: last + 1]:
         columns[element.name], at = _read_rows(path, data, at, element, order)
     if "vertex" not in columns:
-        raise DataError(f"{path}: the PLY header names no element `vertex`; there are no points in it")
+        raise DataError(
+            f"{path}: the PLY header names no element `vertex`; there are no points in it, export the scan again"
+        )
     return _mesh(path, columns["vertex"], columns.get("face", {}))
 
 
@@ -273,7 +275,7 @@ def _ranges(lengths: ndarray) -> ndarray:
 def _mesh(path: Path, vertex: _Columns, face: _Columns) -> Mesh:
     vertices = _stack(vertex, ("x", "y", "z"))
     if vertices is None or not len(vertices):
-        raise DataError(f"{path}: the PLY has no points with x, y and z")
+        raise DataError(f"{path}: the PLY has no points with x, y and z; export the scan again")
     normals = _stack(vertex, ("nx", "ny", "nz"))
     if normals is not None:
         with np.errstate(all="ignore"):

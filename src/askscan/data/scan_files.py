@@ -71,10 +71,11 @@ def read_scan(
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(
-            f"{path}: scans are read from {', '.join(SUFFIXES)} files, not {suffix or 'files without a suffix'}"
+            f"{path}: scans are read from {', '.join(SUFFIXES)} files, not {suffix or 'files without a suffix'}; "
+            "export it as one of these"
         )
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        raise DataError(f"{path}: no such file; check its name")
     try:
         return _read(path, suffix, up, unit, align_walls, max_points)
     except MemoryError as error:

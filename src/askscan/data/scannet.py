@@ -75,7 +75,10 @@ def read_aligned(folder: DataFolder, scene_id: str) -> Scan:
     """
     sources = scene_sources(folder, scene_id)
     if not sources:
-        raise DataError(f"{folder.mesh(scene_id)}: no such file; scene {scene_id} has no mesh and no prepared arrays")
+        raise DataError(
+            f"{folder.mesh(scene_id)}: no such file; scene {scene_id} has no mesh and no prepared arrays; "
+            "download it, or leave its folder out"
+        )
     path = sources[0]
     if path == folder.mesh(scene_id):
         scan = _aligned_mesh(scene_id, read_ply(path), folder.info(scene_id))
@@ -90,7 +93,9 @@ def read_aligned(folder: DataFolder, scene_id: str) -> Scan:
     if num_wrong:
         raise DataError(f"{path}: {num_wrong} points are not finite or kilometres away; export the scan again")
     if len(scan.mesh.vertices) < MIN_POINTS:
-        raise DataError(f"{path}: {len(scan.mesh.vertices)} points, at least {MIN_POINTS} are needed for a scan")
+        raise DataError(
+            f"{path}: {len(scan.mesh.vertices)} points, at least {MIN_POINTS} are needed for a scan; get it again"
+        )
     return scan
 
 
@@ -154,7 +159,9 @@ def read_info(path: Path) -> SceneInfo:
     except ValueError:
         numbers = np.zeros(0)
     if numbers.size != 16 or not _is_rigid(numbers.reshape(4, 4)):
-        raise DataError(f"{path}: axisAlignment should be a rotation and translation of 16 numbers, row by row")
+        raise DataError(
+            f"{path}: axisAlignment should be a rotation and translation of 16 numbers, row by row; copy it again"
+        )
     return SceneInfo(alignment=numbers.reshape(4, 4), scene_type=values.get("sceneType", ""))
 
 
@@ -270,7 +277,7 @@ def _read_segments(path: Path, num_points: int) -> Int[ndarray, "v"]:
         raise DataError(f"{path}: `segIndices` should be one whole number per vertex; download the file again")
     if len(segments) != num_points:
         raise DataError(
-            f"{path}: {len(segments)} segment numbers for {num_points} vertices; one of the two files is old"
+            f"{path}: {len(segments)} segment numbers for {num_points} vertices; download mesh and segments again"
         )
     return segments
 
@@ -331,7 +338,9 @@ def _objects_of_arrays(folder: DataFolder, scene_id: str, num_points: int, notes
     path = folder.array(scene_id, "aligned_bbox")
     rows = _read_array(path, "f", 2) if path.is_file() else np.zeros((0, 8))
     if rows.shape[1] != 8:
-        raise DataError(f"{path}: expected 8 columns (centre, size, nyu40 id, objectId), got {rows.shape[1]}")
+        raise DataError(
+            f"{path}: expected 8 columns (centre, size, nyu40 id, objectId), got {rows.shape[1]}; prepare it again"
+        )
     rows = rows[(rows != 0).any(axis=1)]  # test scans have one row of zeros
     is_wrong = (~(np.abs(rows) < 2**31)).any(axis=1) | (rows[:, 3:6] < 0).any(axis=1) | (rows[:, 7] < 0)
     if is_wrong.any():
@@ -375,5 +384,5 @@ def _read_array(path: Path, kinds: str, num_axes: int) -> ndarray:
         raise DataError(f"{path}: not a readable .npy array; prepare it again") from error
     if not isinstance(array, ndarray) or array.dtype.kind not in kinds or array.ndim != num_axes:
         shown = f"{array.dtype} {array.shape}" if isinstance(array, ndarray) else "an archive"
-        raise DataError(f"{path}: expected numbers along {num_axes} axes (kind {kinds}), got {shown}")
+        raise DataError(f"{path}: expected numbers along {num_axes} axes (kind {kinds}), got {shown}; prepare it again")
     return np.array(array)

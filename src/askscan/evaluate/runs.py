@@ -135,7 +135,9 @@ def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
         blind = config.question_only
         module = _module(QuestionOnly, config.model, folder) if blind else _module(ScanQA, config.model, folder)
     else:
-        raise ConfigError(f"{where}: stage is {description.get('stage')!r}; expected pretrain or answers.")
+        raise ConfigError(
+            f"{where}: stage is {description.get('stage')!r}; expected pretrain or answers; restore the file."
+        )
     return Run(
         name=str(name),
         folder=folder,
@@ -190,13 +192,15 @@ def _published(name: str, folder: RunFolder, device: torch.device | str) -> Run:
 
 def _description(folder: RunFolder) -> dict[str, Any]:
     if not folder.config.is_file():
-        raise ConfigError(f"{folder.path}: is no run folder (it has no config.yaml).")
+        raise ConfigError(f"{folder.path}: is no run folder (it has no config.yaml); give one that a training wrote.")
     try:
         found = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{folder.config}: cannot be read ({str(error).splitlines()[0]}).") from error
+        raise ConfigError(
+            f"{folder.config}: cannot be read ({str(error).splitlines()[0]}); restore the file."
+        ) from error
     if not isinstance(found, dict):
-        raise ConfigError(f"{folder.config}: is no configuration of a run.")
+        raise ConfigError(f"{folder.config}: is no configuration of a run; restore the file.")
     return found
 
 
@@ -208,7 +212,9 @@ def _module(cls: Callable[[Any], Module], config: object, folder: RunFolder) -> 
             wanted = cls(config).state_dict()
     except (RuntimeError, MemoryError, OverflowError, IndexError, ZeroDivisionError) as error:
         reason = str(error).strip().split("\n")[0][:160]
-        raise ConfigError(f"{folder.config}: no network can be built from its numbers ({reason}).") from error
+        raise ConfigError(
+            f"{folder.config}: no network can be built from its numbers ({reason}); restore the file."
+        ) from error
     missing = sorted(wanted.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - wanted.keys())
     misshapen = [n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape]
@@ -226,10 +232,10 @@ def _counts(path: Path, num_answers: int) -> dict[str, int]:
     try:
         counts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the answer vocabulary cannot be read ({error}).") from error
+        raise DataError(f"{path}: the answer vocabulary cannot be read ({error}); restore the file.") from error
     if not isinstance(counts, dict) or len(counts) != num_answers:
         size = len(counts) if isinstance(counts, dict) else 0
-        raise WeightsError(f"{path}: has {size} answers, the model {num_answers}; the files are not of one run.")
+        raise WeightsError(f"{path}: has {size} answers, the model {num_answers}; they are not of one run, restore both.")
     wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
     if wrong:
         raise DataError(f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}; restore the file.")

@@ -48,7 +48,9 @@ def _detector_config(foreign: Foreign) -> DetectorConfig:
     fp = tuple((w[0], w[1]) for w in (widths(f"{BACKBONE}fp{i}", 2) for i in (1, 2)))
     inputs = published_inputs(foreign.width(FIRST_LAYER, 1) - 3)
     if inputs is None:
-        raise WeightsError(f"{foreign.path}: no known inputs have {foreign.width(FIRST_LAYER, 1)} channels")
+        raise WeightsError(
+            f"{foreign.path}: no known inputs have {foreign.width(FIRST_LAYER, 1)} channels; give its own model"
+        )
     config = DetectorConfig(backbone=replace(inputs, sa_channels=sa, fp_channels=fp))
     if foreign.kind == "depthcontrast":
         return config
@@ -121,24 +123,32 @@ def read_published_run(folder: Path) -> PublishedRun:
     folder = Path(folder)
     weights = read_checkpoint(folder)
     if weights.kind != "3dvqa-qa":
-        raise WeightsError(f"{weights.path}: expected {TITLES['3dvqa-qa']} weights, got {TITLES[weights.kind]}")
+        raise WeightsError(
+            f"{weights.path}: expected {TITLES['3dvqa-qa']} weights, got {TITLES[weights.kind]}; "
+            "give the folder of a question-answering run"
+        )
     path = folder / VOCABULARY
     counts = dict(sorted(_json_object(path).items()))
     wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
     if wrong:
         raise WeightsError(
-            f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}, expected a positive number"
+            f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}, expected a positive number; "
+            "restore the file"
         )
     options = _json_object(folder / "info.json")
     config = scan_qa_config(weights)
     if config.num_answers != len(counts):
-        raise WeightsError(f"{path}: {len(counts)} answers, but {weights.path.name} has {config.num_answers}")
+        raise WeightsError(
+            f"{path}: {len(counts)} answers, but {weights.path.name} has {config.num_answers}; restore both"
+        )
     detector = config.scene.detector
     numbers = {"num_proposals": detector.num_proposals, "num_points": NUM_POINTS}
     for name, default in numbers.items():
         numbers[name] = options.get(name, default)
         if type(numbers[name]) is not int or not 1 <= numbers[name] <= MAX_NUMBER:
-            raise WeightsError(f"{folder / 'info.json'}: {name} is {numbers[name]!r:.60}, expected a positive number")
+            raise WeightsError(
+                f"{folder / 'info.json'}: {name} is {numbers[name]!r:.60}, expected a positive number; restore the file"
+            )
     backbone = _published_inputs(detector.backbone, options)
     detector = replace(detector, num_proposals=numbers["num_proposals"], backbone=backbone)
     config = replace(config, scene=replace(config.scene, detector=detector))
@@ -158,7 +168,7 @@ def _json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: cannot be read as JSON ({error})") from error
+        raise WeightsError(f"{path}: cannot be read as JSON ({error}); restore it") from error
     if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object, got {type(content).__name__}")
+        raise WeightsError(f"{path}: expected a JSON object, got {type(content).__name__}; restore it")
     return content

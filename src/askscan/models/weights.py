@@ -123,7 +123,9 @@ class Foreign:
         """Size of a tensor, by our name."""
         tensor = self.get(ours)
         if tensor is None or tensor.ndim <= axis:
-            raise WeightsError(f"{self.path}: {published_name(self.kind, ours)} is missing or has another shape")
+            raise WeightsError(
+                f"{self.path}: {published_name(self.kind, ours)} is missing or has another shape; get the file again"
+            )
         return tensor.shape[axis]
 
 
@@ -161,9 +163,9 @@ def read_checkpoint(path: Path) -> Foreign:
     num_bytes = path.stat().st_size
     for name, tensor in tensors.items():
         if tensor.nbytes > num_bytes:
-            raise WeightsError(f"{path}: {name} claims to be larger than the file; the checkpoint is damaged")
+            raise WeightsError(f"{path}: {name} claims to be larger than the file; get the file again")
         if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise WeightsError(f"{path}: {name} holds values that are not finite; the checkpoint is damaged")
+            raise WeightsError(f"{path}: {name} holds values that are not finite; get the file again")
     return foreign
 
 
@@ -178,9 +180,9 @@ def weights_file(path: Path) -> Path:
         for name in names:
             if (path / name).is_file():
                 return path / name
-        raise WeightsError(f"{path}: the folder holds none of {', '.join(names)}")
+        raise WeightsError(f"{path}: the folder holds none of {', '.join(names)}; give a run")
     if not path.is_file():
-        raise WeightsError(f"{path}: there is no such checkpoint")
+        raise WeightsError(f"{path}: there is no such checkpoint; check its name")
     return path
 
 
@@ -219,14 +221,14 @@ def _named_tensors(path: Path) -> dict[str, Tensor]:
             content = content[key]
             break
     if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected named tensors, got {type(content).__name__}")
+        raise WeightsError(f"{path}: expected named tensors, got {type(content).__name__}; give a checkpoint")
     tensors = {
         str(name).removeprefix("module."): value.detach()
         for name, value in content.items()
         if isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_meta or value.is_quantized)
     }
     if not tensors:
-        raise WeightsError(f"{path}: holds no tensors (its keys begin with {list(content)[:3]})")
+        raise WeightsError(f"{path}: holds no tensors (its keys begin with {list(content)[:3]}); give a checkpoint")
     return tensors
 
 
@@ -243,7 +245,8 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Kind:
         if all(any(name.startswith(prefix) for name in tensors) for prefix in prefixes):
             return kind
     raise WeightsError(
-        f"{path}: its names (the first is {next(iter(tensors))!r}) are those of none of: {', '.join(TITLES.values())}"
+        f"{path}: its names (the first is {next(iter(tensors))!r}) are those of none of: {', '.join(TITLES.values())}; "
+        "give one of these"
     )
 
 
@@ -381,7 +384,8 @@ def export(model: Pretrainer | ScanQA, layout: Layout) -> dict[str, Any]:
             tensors[theirs] = _published_shape(theirs, value.float() if value.is_floating_point() else value)
         elif layout == "3dvqa":
             raise WeightsError(
-                f"the published 3D-VQA models have no place for {ours}: this model cannot be exported to them"
+                f"the published 3D-VQA models have no place for {ours}: "
+                "export its detector or its backbone (--format votenet, depthcontrast)"
             )
     if kind == "3dvqa-pretrain":
         # The published pre-training builds this head and never uses it; a strict loader wants it all the same.
