@@ -235,7 +235,9 @@ def _counts(path: Path, num_answers: int) -> dict[str, int]:
         raise DataError(f"{path}: the answer vocabulary cannot be read ({error}); restore the file.") from error
     if not isinstance(counts, dict) or len(counts) != num_answers:
         size = len(counts) if isinstance(counts, dict) else 0
-        raise WeightsError(f"{path}: has {size} answers, the model {num_answers}; they are not of one run, restore both.")
+        raise WeightsError(
+            f"{path}: has {size} answers, the model {num_answers}; they are not of one run, restore both."
+        )
     wrong = [answer for answer, count in counts.items() if type(count) is not int or count < 1]
     if wrong:
         raise DataError(f"{path}: the count of {wrong[0]!r:.60} is {counts[wrong[0]]!r:.60}; restore the file.")
