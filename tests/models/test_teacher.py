@@ -62,6 +62,16 @@ def test_images_change_embeddings(folder: Path) -> None:
     assert (embedded[0] - embedded[1]).abs().max() > 1e-4
 
 
+def test_nothing_of_a_wide_picture_is_cropped_away(folder: Path) -> None:
+    teacher = Teacher.load(folder)
+    wide = np.random.default_rng(0).integers(0, 255, (210, 320, 3), dtype=np.uint8)
+    other = wide.copy()
+    other[:, :40] = 255  # beyond the centre crop
+    embedded = teacher.embed_images([wide, other, np.pad(wide, [(55, 55), (0, 0), (0, 0)], mode="edge")])
+    assert (embedded[0] - embedded[1]).abs().max() > 1e-4
+    torch.testing.assert_close(embedded[0], embedded[2])
+
+
 def test_identity_follows_the_content(folder: Path) -> None:
     before = Teacher.load(folder).identity
     assert Teacher.load(folder).identity == before

@@ -117,8 +117,9 @@ class Teacher:
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[np.ndarray]) -> Float[Tensor, "i d"]:
-        """Projected picture embeddings, float32, not normalised. Pictures are (h, w, 3) uint8, preferably square."""
-        inputs = self._image_processor(images=list(images), return_tensors="pt", input_data_format="channels_last")
+        """Projected picture embeddings, float32, not normalised. Pictures are (h, w, 3) uint8."""
+        squares = [_padded(image) for image in images]
+        inputs = self._image_processor(images=squares, return_tensors="pt", input_data_format="channels_last")
         output = self._model.get_image_features(pixel_values=inputs["pixel_values"].to(self.device))
         return _pooled(output).float()
 
@@ -183,6 +184,12 @@ def _check_tokenizer(name: str, tokenizer: Any, vocab_size: int) -> None:
             f"teacher {name!r}: its tokenizer has {len(tokenizer)} tokens but the model expects {vocab_size}; "
             "tokenizer files are missing (vocab.json and merges.txt, or tokenizer.json)."
         )
+
+
+def _padded(image: np.ndarray) -> np.ndarray:
+    """A square picture, its border repeated: CLIP's centre crop would drop a third of a 640 x 420 one."""
+    missing = [max(image.shape[:2]) - size for size in image.shape[:2]]
+    return np.pad(image, [*((n // 2, n - n // 2) for n in missing), (0, 0)], mode="edge")
 
 
 def _pooled(output: Any) -> Tensor:
