@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tests.render.shapes import cube, furnished_room
 
 from askscan.data.folder import DataFolder
@@ -68,3 +70,12 @@ def test_views_join_the_picture_from_above(tmp_path: Path) -> None:
     paths[0].unlink()
     render_collection(tmp_path, scenes, load_room, RenderConfig(num_views=3, view_size=24))
     assert [path.read_bytes() for path in paths[:2]] == kept and paths[2].is_file()  # more views: the first ones stay
+
+
+def end_the_process(scene_id: str) -> Mesh:
+    os._exit(9)
+
+
+def test_a_dead_process_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"top_imgs: a process was ended.*--processes"):
+        render_collection(tmp_path, SCENES, end_the_process, RenderConfig(size=24), num_processes=2)

@@ -182,7 +182,7 @@ def override(config: Any, settings: Iterable[str]) -> Any:
 def picture_texts(folder: DataFolder, split: str) -> PictureTexts:
     """Pictures, sentences and answered questions of the scenes of a split that have a picture and a sentence."""
     from askscan.data.annotations import read_descriptions, read_questions
-    from askscan.render.pictures import load_picture
+    from askscan.render.pictures import load_image
     from askscan.train.teacher import PictureTexts
 
     sentences: dict[str, list[str]] = {}
@@ -197,7 +197,7 @@ def picture_texts(folder: DataFolder, split: str) -> PictureTexts:
     if not scenes:
         raise DataError(f"{folder.root}: no scene of split {split} has a picture and a sentence; run `askscan render`.")
     return PictureTexts(
-        images=tuple(load_picture(folder.picture(scene_id, split)).image for scene_id in scenes),
+        images=tuple(load_image(folder.picture(scene_id, split)) for scene_id in scenes),
         sentences=tuple(tuple(sentences[scene_id]) for scene_id in scenes),
         questions=tuple(tuple(questions[scene_id]) for scene_id in scenes),
     )

@@ -170,6 +170,6 @@ def _in_parallel(
         for future in as_completed([pool.submit(work, scene_id) for scene_id in scene_ids]):
             yield future.result()
     except BrokenProcessPool as error:
-        raise DataError("prepare: a process was ended from outside (out of memory?); use fewer processes") from error
+        raise DataError("prepare: a process was ended from outside (out of memory?); use fewer --processes") from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -113,6 +114,9 @@ def render_collection(
             try:
                 for future in as_completed(futures):
                     note(futures[future], future.result())
+            except BrokenProcessPool as error:
+                what = "a process was ended from outside (out of memory?)"
+                raise DataError(f"{folder / PICTURES_FOLDER}: {what}; use fewer with --processes") from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

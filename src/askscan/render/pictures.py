@@ -76,20 +76,28 @@ def load_camera(path: Path) -> Camera:
     return Camera(world_to_camera=matrix, orthographic=orthographic, focal=focal, width=width, height=height)
 
 
+def load_image(path: Path) -> UInt8[ndarray, "h w 3"]:
+    """Read a picture file, whoever made it.
+
+    Raises:
+        DataError: it is missing or malformed.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            return np.array(opened.convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: not a readable picture ({error}); delete it and render again") from error
+
+
 def load_picture(path: Path) -> Picture:
     """Read a picture and its camera.
 
     Raises:
         DataError: one of the two files is missing or malformed, or they are of different sizes.
     """
-    from PIL import Image
-
-    camera = load_camera(path)
-    try:
-        with Image.open(path) as opened:
-            image = np.array(opened.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable picture ({error}); delete it and render again") from error
+    camera, image = load_camera(path), load_image(path)
     if image.shape[:2] != (camera.height, camera.width):
         raise DataError(
             f"{path}: {image.shape[1]}x{image.shape[0]} pixels, but its camera says {camera.width}x{camera.height}; "
