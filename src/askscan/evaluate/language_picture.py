@@ -23,6 +23,8 @@ MAX_COLUMNS = 3
 _PANEL_IN = (4.6, 4.3)
 _DPI = 130
 _BEST = "#d62728"
+_FILL = 0.35
+"""Opacity of boxes: what lies in them is still to be seen."""
 _NEAR_M = 0.5
 """What reaches higher than this below the camera is drawn up to there."""
 
@@ -54,12 +56,13 @@ def draw_language_map(scan: Scan, found: LanguageMap, *, size: int = 560) -> Fig
 
 
 def _draw_panel(figure: Figure, axes: Axes, picture: Picture, found: LanguageMap, phrase: int) -> None:
+    from matplotlib.cm import ScalarMappable
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Polygon
     from scipy.spatial import ConvexHull
 
     height, width = picture.image.shape[:2]
-    axes.imshow(picture.image, extent=(0, width, height, 0), alpha=0.55)
+    axes.imshow(picture.image, extent=(0, width, height, 0), alpha=0.7)
     axes.set_axis_off()
     axes.set_title(found.phrases[phrase], parse_math=False)
     order = found.ranking(phrase)[::-1]
@@ -68,10 +71,12 @@ def _draw_panel(figure: Figure, axes: Axes, picture: Picture, found: LanguageMap
     pixels = project(picture.camera, corners)[0]
     # Joggled (QJ): a box may be flat.
     outlines = [pixels[k][ConvexHull(pixels[k], qhull_options="QJ").vertices] for k in order]
-    boxes = PatchCollection([Polygon(outline) for outline in outlines], cmap="viridis", alpha=0.6, edgecolor="white")
-    boxes.set_array(found.similarity[phrase, order])
-    axes.add_collection(boxes)
+    shade = ScalarMappable(cmap="viridis")
+    shade.set_array(found.similarity[phrase, order])
+    edges = shade.to_rgba(found.similarity[phrase, order])
+    faces = edges * (1, 1, 1, _FILL)
+    axes.add_collection(PatchCollection(map(Polygon, outlines), facecolor=faces, edgecolor=edges, linewidth=2))
     axes.add_patch(Polygon(outlines[-1], fill=False, edgecolor=_BEST, linewidth=3))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
-    figure.colorbar(boxes, ax=axes, shrink=0.85, label="cosine")
+    figure.colorbar(shade, ax=axes, shrink=0.85, label="cosine")
