@@ -8,8 +8,8 @@ import yaml
 from tests.train import stand_ins
 
 import askscan.cli as cli
-from askscan.cli import ablation
-from askscan.evaluate.ablation import Row, Stage, load_row, read_ablation
+from askscan.cli import ablation_runs
+from askscan.evaluate.ablation import Row, Stage, load_record, read_ablation
 from askscan.evaluate.runs import Run
 from askscan.models.teacher import Teacher
 from askscan.train import recipes
@@ -41,7 +41,7 @@ def command(file: Path, data: Path, out: Path, *more: str) -> list[str]:
     return ["ablate", str(file), str(data), str(data), "--out", str(out), "--device", "cpu", *more]
 
 
-def fake_row(plan: ablation._Plan, place: Path) -> Row:
+def fake_row(plan: ablation_runs.Plan, place: Path) -> Row:
     stage = Stage(commands=("askscan train",), num_steps=1, seconds=1.0, peak_gib=None, scores={"EM@10": 50.0})
     rooms, where = {"scene0000_00": [1, 2], "scene0001_00": [0, 3]}, {"device": "x"}
     return Row(
@@ -57,7 +57,7 @@ def fake_row(plan: ablation._Plan, place: Path) -> Row:
 def test_every_shipped_variant_is_a_configuration_of_its_own() -> None:
     shipped = read_ablation(SHIPPED)
     assert shipped.seeds == (0, 1, 2)
-    plans = [ablation._plan(shipped.recipe, variant, 1) for variant in shipped.variants]
+    plans = [ablation_runs.plan(shipped.recipe, variant, 1) for variant in shipped.variants]
     assert len(plans) == 9
     assert all(plan.pretrain.loop.seed == plan.answers.loop.seed == 1 for plan in plans)
     # No two variants train the same.
@@ -78,7 +78,7 @@ def test_a_small_ablation_ends_with_rows_and_a_table_and_goes_on(
 ) -> None:
     file, out = write(tmp_path / "file.yaml"), tmp_path / "out"
     assert cli.main(command(file, data, out)) == 0
-    full, blind = (load_row(out / name / "5" / "row.json") for name in ("full", "no-words"))
+    full, blind = (load_record(out / name / "5" / "row.json", Row) for name in ("full", "no-words"))
     assert full.pretrain is not None and blind.pretrain is None
     assert {"R@10 scene -> sentence", "R@10 scene -> picture", "room type k-NN"} <= full.pretrain.scores.keys()
     assert {"EM@1", "EM@10", "Acc@0.25", "Acc@0.5", "room type k-NN"} <= full.answers.scores.keys()
@@ -99,9 +99,9 @@ def test_a_small_ablation_ends_with_rows_and_a_table_and_goes_on(
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     (out / "full" / "5" / "row.json").unlink()
     assert cli.main(command(file, data, out, "--only", "full")) == 0
-    assert load_row(out / "full" / "5" / "row.json") == full
+    assert load_record(out / "full" / "5" / "row.json", Row) == full
     (out / "table.md").unlink()
-    monkeypatch.setattr(ablation._Ablater, "open", lambda *args: pytest.fail("nothing is to be trained"))
+    monkeypatch.setattr(ablation_runs.Ablater, "open", lambda *args: pytest.fail("nothing is to be trained"))
     assert cli.main(command(file, data, out, "--table")) == 0
     assert (out / "table.md").read_text() == page
     assert "no words" in capsys.readouterr().out
@@ -114,19 +114,19 @@ def test_an_interrupted_run_says_no_time(data: Path, tmp_path: Path) -> None:
     for name in ("row.json", "qa.json"):  # as if it had been killed while it was evaluated
         (place / name).unlink()
     assert cli.main(command(file, data, out)) == 0
-    assert load_row(place / "row.json").answers.seconds is None
+    assert load_record(place / "row.json", Row).answers.seconds is None
 
 
 def test_processes_divide_the_work(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, out = write(tmp_path / "file.yaml", seeds=[0, 1, 2, 3]), tmp_path / "out"
 
-    def run(self: ablation._Ablater, plan: ablation._Plan, place: Path) -> Row:
+    def run(self: ablation_runs.Ablater, plan: ablation_runs.Plan, place: Path) -> Row:
         with (tmp_path / "done.txt").open("a") as log:
             log.write(f"{plan.seed} {plan.variant.name} {os.getpid()}\n")
         time.sleep(0.3)
         return fake_row(plan, place)
 
-    monkeypatch.setattr(ablation._Ablater, "_run", run)
+    monkeypatch.setattr(ablation_runs.Ablater, "_run", run)
     children = []
     for _ in range(2):
         children.append(os.fork())
@@ -143,9 +143,9 @@ def test_processes_divide_the_work(data: Path, tmp_path: Path, monkeypatch: pyte
 
 def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "run" / ".lock"
-    with ablation._locked(path) as first, ablation._locked(path) as second:
+    with ablation_runs._locked(path) as first, ablation_runs._locked(path) as second:
         assert first and not second
-    with ablation._locked(path) as third:
+    with ablation_runs._locked(path) as third:
         assert third
 
 
@@ -155,12 +155,12 @@ def test_what_fails_is_said_and_the_others_go_on(
     file, out = write(tmp_path / "file.yaml"), tmp_path / "out"
     faults = {"full": RuntimeError("out of memory")}
 
-    def run(self: ablation._Ablater, plan: ablation._Plan, place: Path) -> Row:
+    def run(self: ablation_runs.Ablater, plan: ablation_runs.Plan, place: Path) -> Row:
         if plan.variant.name in faults:
             raise faults[plan.variant.name]
         return fake_row(plan, place)
 
-    monkeypatch.setattr(ablation._Ablater, "_run", run)
+    monkeypatch.setattr(ablation_runs.Ablater, "_run", run)
     assert cli.main(command(file, data, out)) == 2
     said = capsys.readouterr()
     assert "full, seed 5" in said.err and "no words, seed 5" not in said.err
@@ -176,7 +176,7 @@ def test_what_fails_is_said_and_the_others_go_on(
 def test_refusals_name_what_is_wrong(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ablation._Ablater, "_run", lambda self, plan, place: fake_row(plan, place))
+    monkeypatch.setattr(ablation_runs.Ablater, "_run", lambda self, plan, place: fake_row(plan, place))
 
     def refused(*arguments: str, **changes: object) -> str:
         assert cli.main([*command(write(tmp_path / "file.yaml", **changes), data, tmp_path / "out"), *arguments]) == 2

@@ -12,12 +12,12 @@ from askscan.evaluate.ablation import (
     Stage,
     Variant,
     ablation_table,
-    load_row,
-    load_stage,
+    load_record,
     read_ablation,
     room_shares,
-    save_record,
 )
+from askscan.plain import to_plain
+from askscan.train.checkpoint import write_json
 
 SCORES = {"EM@10": 80.0, "Acc@0.25": 40.0, "R@10 scene -> sentence": 30.0, "R@10 chance": 5.0}
 FILE = Ablation(recipe="rooms", seeds=(0, 1), variants=tuple(Variant(name=name) for name in ("full", "less", "later")))
@@ -71,14 +71,14 @@ def test_variants_are_chosen_in_the_order_of_the_file() -> None:
 def test_records_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "row.json"
     for written in (row("full", 0, 0.3, pretrain=stage()), row("less", 1, 0.1)):
-        save_record(path, written)
-        assert load_row(path) == written
-    save_record(path, stage(None, None))
-    assert load_stage(path) == stage(None, None)
+        write_json(path, to_plain(written))
+        assert load_record(path, Row) == written
+    write_json(path, to_plain(stage(None, None)))
+    assert load_record(path, Stage) == stage(None, None)
     for damage in ("{", "{}", '{"variant": 3}', json.dumps({"seed": 0, "rooms": {"a": [2, 1]}})):
         path.write_text(damage)
         with pytest.raises(DataError, match=r"row\.json"):
-            load_row(path)
+            load_record(path, Row)
 
 
 def test_shares_of_rooms(tmp_path: Path) -> None:

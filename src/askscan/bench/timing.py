@@ -19,6 +19,8 @@ from statistics import median
 
 import torch
 
+from askscan import __version__
+
 Run = Callable[[], object]
 _WARM_UPS = 3
 _PACKAGES = ("torch", "triton", "numpy", "numba", "scipy", "fpsample", "torch-quickfps")
@@ -162,7 +164,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _commit() -> str:
-    """Commit of the checkout that the package lies in, with a `+` where files of it were changed."""
+    """Commit of the checkout that the package lies in, with a `+` where files of it were changed; else its version."""
     folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -172,4 +174,4 @@ def _commit() -> str:
     try:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
-        return "no checkout"
+        return f"askscan {__version__}"

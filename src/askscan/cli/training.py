@@ -79,6 +79,7 @@ def pretrain(
         nodes: Hosts; start the same command on each with torchrun.
     """
     from askscan.data.folder import DataFolder
+    from askscan.evaluate.runs import pick_device
     from askscan.models.teacher import Teacher as FrozenTeacher
     from askscan.train.pretrain import pretrain as run
     from askscan.train.recipes import recipe as find_recipe
@@ -89,7 +90,7 @@ def pretrain(
             DataFolder(data),
             out,
             config,
-            teacher=FrozenTeacher.load(teacher, _teacher_device(device)),
+            teacher=FrozenTeacher.load(teacher, pick_device(device)),
             init=init,
             devices=_devices(device, devices, nodes),
             force=force,
@@ -124,6 +125,7 @@ def train(
     from dataclasses import replace
 
     from askscan.data.folder import DataFolder
+    from askscan.evaluate.runs import pick_device
     from askscan.models.teacher import Teacher as FrozenTeacher
     from askscan.train.answer import train_answers
     from askscan.train.recipes import recipe as find_recipe
@@ -137,7 +139,7 @@ def train(
             DataFolder(data),
             out,
             config,
-            teacher=FrozenTeacher.load(teacher, _teacher_device(device)),
+            teacher=FrozenTeacher.load(teacher, pick_device(device)),
             init=init,
             devices=_devices(device, devices, nodes),
             force=force,
@@ -207,9 +209,3 @@ def _devices(accelerator: str, num_devices: int, num_nodes: int) -> Devices:
     from askscan.train.devices import Devices
 
     return Devices(accelerator=accelerator, num_devices=num_devices, num_nodes=num_nodes)
-
-
-def _teacher_device(accelerator: str) -> str:
-    import torch
-
-    return "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import yaml
@@ -17,9 +16,8 @@ from numpy import ndarray
 
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
-from askscan.files import replacing
 from askscan.metrics.intervals import resampled_shares, span
-from askscan.plain import from_plain, to_plain
+from askscan.plain import from_plain
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _NOTHING = "–"
@@ -130,43 +128,24 @@ class Row:
     environment: dict[str, str]
     """Device, versions, commit."""
 
-
-def save_record(path: Path, record: Stage | Row) -> None:
-    """Replace the JSON file of a stage or a row."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(to_plain(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    def __post_init__(self) -> None:
+        if not self.rooms or not all(0 <= hits <= count and count > 0 for hits, count in self.rooms.values()):
+            raise ConfigError("rooms without counts.")
 
 
-def load_stage(path: Path) -> Stage:
-    """Read a stage.
-
-    Raises:
-        DataError: The file is something else.
-    """
-    return _record(path, lambda plain: from_plain(Stage, plain))
+Record = TypeVar("Record", Stage, Row)
 
 
-def load_row(path: Path) -> Row:
-    """Read a row.
+def load_record(path: Path, kind: type[Record]) -> Record:
+    """Read the JSON file of a stage or a row.
 
     Raises:
         DataError: The file is something else.
     """
-
-    def row(plain: Any) -> Row:
-        found = from_plain(Row, plain)
-        if not found.rooms or not all(0 <= hits <= count and count > 0 for hits, count in found.rooms.values()):
-            raise ValueError("rooms without counts")
-        return found
-
-    return _record(path, row)
-
-
-def _record(path: Path, convert: Callable[[Any], Any]) -> Any:
     plain = read_json(path, expected=dict)
     try:
-        return convert(plain)
-    except (ConfigError, TypeError, ValueError, AttributeError) as error:
+        return from_plain(kind, plain)
+    except (ConfigError, TypeError, ValueError) as error:
         raise DataError(f"{path}: is no record of an ablation ({error}); delete it and run again.") from error
 
 
@@ -276,7 +255,7 @@ def _same_rooms(rows: Sequence[Row]) -> None:
         if own != counts[0]:
             raise DataError(
                 f"{row.variant}, seed {row.seed}: was evaluated on other rooms than {rows[0].variant}, seed "
-                f"{rows[0].seed}; delete its row.json and run again."
+                f"{rows[0].seed}; delete the row.json and the qa.json of the wrong one and run again."
             )
 
 
