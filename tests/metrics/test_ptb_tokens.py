@@ -11,6 +11,7 @@ from tests.metrics.odd_strings import FILE, NUM_STRINGS, java_tokens, odd_string
 
 from askscan.metrics.ptb_tokens import tokenize
 from askscan.rooms import questions, sentences, situations
+from askscan.rooms.catalogue import KINDS
 from askscan.rooms.layout import plan_room
 
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="needs java")
@@ -21,7 +22,13 @@ def real_texts(folder: Path) -> list[str]:
     for path in sorted((folder / "scanqa").glob("*.json")):
         for question in json.loads(path.read_text()):
             texts += [question["question"], *question.get("answers", [])]
-    return list(dict.fromkeys(text.replace("\n", " ") for text in texts))
+    for path in sorted((folder / "sqa3d").glob("*_questions_*.json")):
+        for question in json.loads(path.read_text())["questions"]:
+            texts += [question["situation"], *question["alternative_situation"], question["question"]]
+    for path in sorted((folder / "sqa3d").glob("*_annotations_*.json")):
+        for annotation in json.loads(path.read_text())["annotations"]:
+            texts += [answer["answer"] for answer in annotation["answers"]]
+    return list(dict.fromkeys(" ".join(text.splitlines()) for text in texts))
 
 
 def room_texts(seeds: range) -> list[str]:
@@ -73,7 +80,7 @@ def test_plain_texts_of_rooms_are_split_at_spaces_and_marks() -> None:
 @needs_java
 def test_real_texts(real_data: Path) -> None:
     texts = real_texts(real_data)
-    assert len(texts) > 10_000
+    assert len(texts) > 20_000
     assert differing(texts, java_tokens(texts)) == []
 
 
@@ -81,6 +88,22 @@ def test_real_texts(real_data: Path) -> None:
 @needs_java
 def test_texts_of_rooms() -> None:
     texts = room_texts(range(40))
+    assert differing(texts, java_tokens(texts)) == []
+
+
+@pytest.mark.slow
+@needs_java
+def test_every_answer_of_rooms() -> None:
+    """Those of many rooms, and each with every kind of object in the place of its own."""
+    answers = set()
+    for seed in range(100):
+        room, rng = plan_room(seed).room, np.random.default_rng(seed)
+        answers |= {answer for question in questions.ask(room, rng) for answer in question.answers}
+        answers |= {situation.answer for situation in situations.ask(room, rng)}
+    longest_first = "|".join(sorted(map(re.escape, KINDS), key=len, reverse=True))
+    forms = {re.sub(rf"\b({longest_first})\b", "{}", answer) for answer in answers}
+    texts = sorted({form.format(kind) for form in forms for kind in KINDS} | answers)
+    assert len(texts) > 300
     assert differing(texts, java_tokens(texts)) == []
 
 
