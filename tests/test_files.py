@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from askscan.errors import DataError
-from askscan.files import replacing
+from askscan.errors import ConfigError, DataError
+from askscan.files import claim, replacing
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -27,3 +27,21 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="No space left"), replacing(tmp_path / "b.txt"):
         raise OSError(28, "No space left on device")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
+    out, about = tmp_path / "deep" / "out", {"seed": 1, "names": ["a"]}
+    for _ in range(2):
+        claim(out, "ours.json", about, what="rooms")
+    with pytest.raises(ConfigError, match="out: holds rooms of other settings"):
+        claim(out, "ours.json", {"seed": 2}, what="rooms")
+    for damage in ("", '{"seed": ', "[" * 5000):
+        (out / "ours.json").write_text(damage)
+        with pytest.raises(ConfigError, match=r"ours\.json is damaged"):
+            claim(out, "ours.json", about, what="rooms")
+        assert (out / "ours.json").read_text() == damage
+    (tmp_path / "file").write_text("mine")
+    for used in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ConfigError, match="is not empty and holds no rooms"):
+            claim(used, "ours.json", about, what="rooms")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", "file"]

@@ -1,13 +1,15 @@
-"""Writing files so that a kill at any moment leaves the old file or the new one, never half of one."""
+"""Writing files so that a kill at any moment leaves the old file or the new one, and folders that are ours alone."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from askscan.errors import DataError
+from askscan.errors import ConfigError, DataError
 
 
 @contextmanager
@@ -29,3 +31,30 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def claim(folder: Path, manifest: str, about: Mapping[str, Any], *, what: str) -> None:
+    """Make a folder ours by a JSON file in it that says what it holds, or find that it is.
+
+    Args:
+        folder: New, empty, or claimed before with the same `about`.
+        manifest: Name of the file.
+        about: Plain values that decide what the folder holds.
+        what: That in words, for messages.
+
+    Raises:
+        ConfigError: The folder holds something else; nothing in it was touched.
+    """
+    path = folder / manifest
+    if path.is_file():
+        try:
+            there = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            there = None
+        if there != about:
+            raise ConfigError(f"{folder}: holds {what} of other settings, or {manifest} is damaged; give a new folder.")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: is not empty and holds no {what}; give a new folder.")
+    else:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

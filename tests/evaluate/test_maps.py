@@ -142,7 +142,7 @@ def test_embeddings_touch_no_folder_of_others(data: DataFolder, runs: Path, tmp_
         write_embeddings(answerer, data, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     write_embeddings(answerer, data, tmp_path / "out")
-    with pytest.raises(ConfigError, match="other weights"):
+    with pytest.raises(ConfigError, match="embeddings of other settings"):
         write_embeddings(Answerer(load_run(runs / "pre"), torch.device("cpu")), data, tmp_path / "out")
     blind = Answerer(load_run(runs / "blind"), torch.device("cpu"))
     with pytest.raises(ConfigError, match="question-only"):

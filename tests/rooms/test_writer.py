@@ -96,6 +96,9 @@ def test_an_interrupted_collection_goes_on(collection: Path, tmp_path: Path):
     out = tmp_path / "copy"
     shutil.copytree(collection, out)
     whole = _files(out)
+    (out / "rooms" / "scene0001_00.json").write_text('{"scene_id"')
+    with pytest.raises(DataError, match=r"scene0001_00\.json: damaged.*delete it"):
+        write_collection(out, 3, 40)
     (out / "rooms" / "scene0001_00.json").unlink()
     (out / "scannet" / "scans" / "scene0001_00" / "scene0001_00_vh_clean_2.ply").write_bytes(b"half")
     shutil.rmtree(out / "qa")
@@ -109,7 +112,7 @@ def test_foreign_folders_are_left_alone(collection: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match="holds no generated rooms"):
         write_collection(tmp_path, 1, 0)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
-    with pytest.raises(ConfigError, match="other arguments"):
+    with pytest.raises(ConfigError, match="of other settings"):
         write_collection(collection, 3, 41)
     with pytest.raises(ConfigError, match="0 or more"):
         write_collection(tmp_path / "new", 0, 0)

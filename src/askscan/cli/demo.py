@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from askscan.cli.arguments import Processes, Teacher
 from askscan.cli.collections import prepare, render, rooms
 from askscan.cli.console import console, progress, say, table
-from askscan.errors import ConfigError
+from askscan.files import claim
 
 if TYPE_CHECKING:
     from askscan.data.folder import DataFolder
@@ -65,10 +64,10 @@ def demo(
     from askscan.models.teacher import Teacher as FrozenTeacher
 
     started, places = time.monotonic(), _Places(out)
-    _claim(
-        out, {"rooms": [FIRST_SEED, NUM_TRAIN, NUM_UNSEEN], "steps": [PRETRAIN_STEPS, ANSWER_STEPS], "teacher": teacher}
-    )
-    frozen = FrozenTeacher.load(teacher)
+    budget = {"rooms": [FIRST_SEED, NUM_TRAIN, NUM_UNSEEN], "steps": [PRETRAIN_STEPS, ANSWER_STEPS]}
+    claim(out, MANIFEST, {**budget, "teacher": teacher}, what="demo files")
+    with progress("teacher"):
+        frozen = FrozenTeacher.load(teacher)
 
     def collection() -> None:
         rooms(places.data, scenes=NUM_TRAIN + NUM_UNSEEN, seed=FIRST_SEED, val=NUM_UNSEEN, processes=processes)
@@ -89,20 +88,6 @@ def demo(
         stage()
     _conclude(places)
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Open {places.report} in a browser.")
-
-
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder the demo's, or refuse."""
-    from askscan.train.checkpoint import write_json
-
-    manifest = out / MANIFEST
-    if manifest.is_file():
-        if json.loads(manifest.read_text(encoding="utf-8")) != settings:
-            raise ConfigError(f"{out}: holds a demo with other settings ({MANIFEST}); give a new folder with --out.")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: is not empty and holds no demo; give a new folder with --out.")
-    write_json(manifest, settings)
 
 
 # --- stages -----------------------------------------------------------------------------------------------------------

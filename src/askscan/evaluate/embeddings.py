@@ -10,10 +10,9 @@ from pathlib import Path
 
 from askscan.data.folder import DataFolder
 from askscan.data.prepared import load_prepared
-from askscan.errors import ConfigError, DataError
+from askscan.errors import DataError
 from askscan.evaluate.answerer import Answerer
-from askscan.files import replacing
-from askscan.train.checkpoint import write_json
+from askscan.files import claim, replacing
 
 MANIFEST = "embeddings.json"
 KEYS = {
@@ -77,15 +76,4 @@ def _claim(answerer: Answerer, out: Path) -> None:
     with answerer.run.weights.open("rb") as stream:
         weights = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     about = {"weights": weights, "teacher": answerer.run.teacher_identity, "keys": KEYS}
-    manifest = out / MANIFEST
-    if manifest.is_file():
-        try:
-            same = json.loads(manifest.read_text(encoding="utf-8")) == about
-        except ValueError:
-            same = False
-        if not same:
-            raise ConfigError(f"{out}: holds embeddings of other weights ({MANIFEST}); choose a new folder.")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: is not empty and holds no embeddings of ours; choose a new folder.")
-    write_json(manifest, about)
+    claim(out, MANIFEST, about, what="embeddings")

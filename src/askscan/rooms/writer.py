@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from askscan.data.ply import write_ply
-from askscan.errors import ConfigError
-from askscan.files import replacing
+from askscan.errors import ConfigError, DataError
+from askscan.files import claim, replacing
 from askscan.rooms.catalogue import KINDS, STRUCTURE
 from askscan.rooms.layout import plan_room
 from askscan.rooms.layout_file import read_layout
@@ -99,7 +99,8 @@ def write_collection(
         )
     for layout in layouts:
         read_layout(layout, seed)  # a file with a fault stops the command before anything is written
-    _claim(out, {"seed": seed, "num_scenes": num_scenes, "num_val": num_val, "layouts": [_digest(p) for p in layouts]})
+    about = {"seed": seed, "num_scenes": num_scenes, "num_val": num_val, "layouts": [_digest(p) for p in layouts]}
+    claim(out, MANIFEST, about, what="generated rooms")
     tasks = [
         _Task(
             out=out,
@@ -122,18 +123,6 @@ def write_collection(
 
 def _digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _claim(out: Path, config: Mapping[str, Any]) -> None:
-    """Make the folder ours, or refuse."""
-    manifest = out / MANIFEST
-    if manifest.is_file():
-        if json.loads(manifest.read_text()) != config:
-            raise ConfigError(f"{out}: holds rooms of other arguments ({manifest.name}); choose a new folder.")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: is not empty and holds no generated rooms; choose a new folder.")
-    _write_json(manifest, config)
 
 
 def _run(tasks: list[_Task], processes: int) -> Iterator[None]:
@@ -205,7 +194,7 @@ def _write_lists(out: Path, scenes: Sequence[str], num_val: int) -> None:
     labels: set[str] = set()
     cut = len(scenes) - num_val
     for split, members in (("train", scenes[:cut]), ("val", scenes[cut:])):
-        records = [json.loads(_record_path(out, s).read_text(encoding="utf-8")) for s in members]
+        records = [_read_record(_record_path(out, s)) for s in members]
         labels.update(f["kind"] for r in records for f in r["room"]["furnishings"])
         lines = "".join(f"{s}\n" for s in members)
         _write_json(out / f"ScanRefer_filtered_{split}.json", [e for r in records for e in _scanrefer(r)])
@@ -217,6 +206,14 @@ def _write_lists(out: Path, scenes: Sequence[str], num_val: int) -> None:
         _write_text(out / "scannet" / "meta_data" / f"scannetv2_{split}.txt", lines)
     _write_text(out / "scannet" / "meta_data" / "scannetv2_test.txt", "")
     _write_text(out / "scannet" / "meta_data" / "scannetv2-labels.combined.tsv", _label_table(labels))
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); delete it, and the same command makes the scene again.") from error
+    return record
 
 
 def _scanrefer(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
