@@ -140,6 +140,19 @@ def test_used_folders_are_left_alone(refuse: Refuse, data: Path, blind: Path, tm
     assert (used / "thesis.txt").read_text() == "years of work"
 
 
+def test_pictures_of_others_are_left_alone(refuse: Refuse, tmp_path: Path):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"a holiday")
+    for command in (("ask", "room.ply", "What is it?"), ("map", "room.ply", "a bed", "--run", "r")):
+        assert "no picture of ours" in refuse(*command, "--picture", photo)
+    assert photo.read_bytes() == b"a holiday"
+
+
+def test_counts_of_answers_start_at_one(refuse: Refuse):
+    assert "--answers" in refuse("ask", "room.ply", "What is it?", "--answers", -1)
+    assert "--objects" in refuse("map", "room.ply", "a bed", "--run", "r", "--objects", 0)
+
+
 def test_a_run_of_another_configuration_is_left_alone(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):
     run = shutil.copytree(blind, tmp_path / "run")
     said = refuse("train", data, "--out", run, "--recipe", "tiny", "--device", "cpu")
@@ -212,5 +225,5 @@ def test_bugs_and_interruptions_are_told_apart(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(ZeroDivisionError):  # exit code 1, with its traceback
         cli.main(["bug"])
     assert cli.main(["stop"]) == 130
-    assert "goes on where it was" in capsys.readouterr().err
+    assert "the same command goes on" in capsys.readouterr().err
     assert cli.main(["--version"]) == 0

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from askscan.errors import DataError
 from askscan.geometry.cameras import look_at, project
-from askscan.render.pictures import Picture, camera_path, load_camera, load_picture, save_picture
+from askscan.render.pictures import Picture, camera_path, is_ours, load_camera, load_picture, save_picture, signature
 
 
 def example() -> Picture:
@@ -47,3 +48,16 @@ def test_a_picture_of_another_size_than_its_camera_is_refused(tmp_path: Path) ->
     save_picture(path, Picture(image=picture.image[:8], camera=picture.camera))
     with pytest.raises(DataError, match="24x8 pixels, but its camera says 24x16"):
         load_picture(path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_our_pictures_are_known_from_others(tmp_path: Path, name: str) -> None:
+    image, path = Image.fromarray(example().image), tmp_path / name
+    image.save(path)
+    assert not is_ours(path)
+    image.save(path, exif=signature())
+    assert is_ours(path)
+    for content in (b"", b"a holiday", path.read_bytes()[:30]):
+        path.write_bytes(content)
+        assert not is_ours(path)
+    assert not is_ours(tmp_path)

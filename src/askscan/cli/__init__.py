@@ -79,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _complain(f"{error.filename or 'a file'}: {_MENDABLE_ERRNO[error.errno]}.")
     except KeyboardInterrupt:
-        print("\naskscan: stopped; the same command goes on where it was.", file=sys.stderr)
+        print(
+            "\naskscan: stopped, with nothing left half written; the same command goes on where it can.",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

@@ -64,6 +64,8 @@ def ask(
     """
     if not questions:
         raise ConfigError('no question was given; ask something such as "What is next to the bed?".')
+    if answers < 1:
+        raise ConfigError(f"--answers must be at least 1, not {answers}.")
     check_picture(picture)
     read = read_told(scan, data, up, unit, align_walls)
     from askscan.evaluate.answerer import load
@@ -103,6 +105,7 @@ def write_picture(path: Path, scan: Scan, found: tuple[Answer, ...], size: int =
 
     from askscan.files import replacing
     from askscan.render.draw import Caption, DrawnBox, draw, with_captions
+    from askscan.render.pictures import signature
     from askscan.render.topdown import top_down
 
     colored = [(a, a.answers[0], _COLORS[i % len(_COLORS)]) for i, a in enumerate(found)]
@@ -113,13 +116,20 @@ def write_picture(path: Path, scan: Scan, found: tuple[Answer, ...], size: int =
     ]
     image = with_captions(draw(top_down(scan.mesh, size=size), boxes).image, captions)
     with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG" if path.suffix.lower() == ".png" else "JPEG")
+        kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"
+        Image.fromarray(image).save(temporary, format=kind, exif=signature())
 
 
 def check_picture(picture: Path | None) -> None:
-    """Refuse a picture that could not be written in the end."""
-    if picture is not None and picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+    """Refuse a picture that could not be written in the end, or that would replace a file of the user's."""
+    if picture is None:
+        return
+    from askscan.render.pictures import is_ours
+
+    if picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"{picture}: pictures are written as .png or .jpg.")
+    if picture.exists() and not is_ours(picture):
+        raise ConfigError(f"{picture}: exists and is no picture of ours; give another name.")
 
 
 def read_told(scan: str, data: Path | None, up: Any, unit: Any, align_walls: bool) -> Scan:
@@ -148,7 +158,7 @@ def _read(scan: str, data: Path | None, up: Any, unit: Any, align_walls: bool) -
 
     folder = DataFolder(data)
     if scan not in folder.scans_on_disk():
-        raise DataError(f"{data}: has no scan of scene {scan!r}.")
+        raise DataError(f"{data}: has no scan of scene {scan!r}; its scans are the folders in {folder.scans}.")
     return read_aligned(folder, scan)
 
 

@@ -21,6 +21,7 @@ from askscan.cli.asking import (
     read_told,
 )
 from askscan.cli.console import console, say
+from askscan.errors import ConfigError
 
 if TYPE_CHECKING:
     from askscan.evaluate.language_map import LanguageMap
@@ -52,6 +53,8 @@ def language_map(
     Args:
         objects: Objects to print per phrase (--json prints all).
     """
+    if objects < 1:
+        raise ConfigError(f"--objects must be at least 1, not {objects}.")
     check_picture(picture)
     read = read_told(scan, data, up, unit, align_walls)
     from askscan.evaluate.answerer import load

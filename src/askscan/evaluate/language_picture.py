@@ -12,7 +12,7 @@ from askscan.evaluate.language_map import LanguageMap
 from askscan.files import replacing
 from askscan.geometry.cameras import camera_center, project
 from askscan.records import Scan
-from askscan.render.pictures import Picture
+from askscan.render.pictures import Picture, signature
 from askscan.render.topdown import top_down
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_language_map(path: Path, scan: Scan, found: LanguageMap) -> None:
     """Write `draw_language_map` as .png or .jpg."""
     kind = "png" if path.suffix.lower() == ".png" else "jpeg"
     with replacing(path) as temporary:
-        draw_language_map(scan, found).savefig(temporary, format=kind, dpi=_DPI)
+        draw_language_map(scan, found).savefig(temporary, format=kind, dpi=_DPI, pil_kwargs={"exif": signature()})
 
 
 def draw_language_map(scan: Scan, found: LanguageMap, *, size: int = 560) -> Figure:

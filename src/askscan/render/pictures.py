@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,7 +15,12 @@ from askscan.errors import DataError
 from askscan.files import replacing
 from askscan.records import Camera
 
+if TYPE_CHECKING:
+    from PIL.Image import Exif
+
 JPEG_QUALITY = 92
+_SOFTWARE = 0x0131
+"""Exif tag of the program that made a picture."""
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 
 
@@ -104,3 +110,23 @@ def load_picture(path: Path) -> Picture:
             "delete both and render again"
         )
     return Picture(image=image, camera=camera)
+
+
+def signature() -> Exif:
+    """Exif data that make a picture, .jpg or .png, known as ours."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[_SOFTWARE] = "askscan"
+    return exif
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a picture that was saved with `signature`."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_SOFTWARE) == "askscan"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # no picture, or one that is odd
+        return False
