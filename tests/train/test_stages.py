@@ -169,6 +169,11 @@ def test_what_is_missing_is_named(data: DataFolder, tmp_path: Path, teacher: sta
     other.prepared("scene0002_00").unlink()
     with pytest.raises(DataError, match=r"scene0002_00.*1 of 6 scenes are not prepared.*askscan prepare"):
         train_answers(other, tmp_path / "a", stand_ins.small_answers(2), teacher=teacher, devices=CPU)
+    with pytest.raises(DataError, match=r"put the scans of 1 of them \(scene0002_00\) into"):
+        train_answers(other, tmp_path / "a", stand_ins.small_answers(2), teacher=teacher, devices=CPU)
+    (other.scans / "scene0002_00").mkdir(parents=True)
+    with pytest.raises(DataError, match="scenes are not prepared; run"):
+        train_answers(other, tmp_path / "a", stand_ins.small_answers(2), teacher=teacher, devices=CPU)
     stand_ins.write_data(other.root)
     other.picture("scene0001_00", "train").unlink()
     with pytest.raises(DataError, match=r"scene0001_00.*askscan render"):

@@ -55,7 +55,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 def worker_count(processes: int) -> int:
     """Processes to use: what was asked for, or the cores this process may run on."""
-    return processes if processes > 0 else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if processes > 0:
+        return processes
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cell(value: object) -> str:

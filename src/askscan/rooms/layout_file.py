@@ -13,11 +13,14 @@ catalogue becomes a plain solid of class `others` that keeps its label.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from askscan.errors import DataError
 from askscan.rooms.catalogue import COLORS, KINDS, MATERIALS, STRUCTURE, Look, pick_look
@@ -162,16 +165,12 @@ def _fit_room(path: Path, given: Any, placed: list[Placed]) -> tuple[Vec, list[P
     return size, moved
 
 
-def _moved(placed: Placed, shift: Any) -> Placed:
-    from dataclasses import replace
-
+def _moved(placed: Placed, shift: Float[ndarray, "3"]) -> Placed:
     return replace(placed, position=tuple((np.array(placed.position) + shift).tolist()))
 
 
 def _plan(seed: int, scene_type: str, size: Vec, placed: list[Placed]) -> Plan:
     """The plan with what stands on what found from the boxes."""
-    from dataclasses import replace
-
     hulls = [p.hulls() for p in placed]
     spans = [(h[:, 0].min(0), h[:, 1].max(0)) for h in hulls]
 

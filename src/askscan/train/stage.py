@@ -156,9 +156,11 @@ def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device
     distinct = sorted(set(scene_ids))
     missing = [scene_id for scene_id in distinct if not data.prepared(scene_id).is_file()]
     if missing:
+        absent = sorted(set(missing) - set(data.scans_on_disk()))
+        first = f"put the scans of {len(absent)} of them ({absent[0]}) into {data.scans} and " if absent else ""
         raise DataError(
             f"{data.prepared(missing[0])}: {len(missing)} of {len(distinct)} scenes are not prepared; "
-            "run `askscan prepare` first."
+            f"{first}run `askscan prepare` first."
         )
     return SceneBank.from_scenes([load_prepared(data.prepared(scene_id)) for scene_id in distinct], device)
 
