@@ -5,6 +5,7 @@ import pytest
 
 from askscan.metrics.detection import Detection, SceneDetections
 from askscan.metrics.localization import Localization
+from askscan.shapes import CLASS_NAMES
 
 
 def random_scene(
@@ -70,8 +71,11 @@ def test_equals_the_slow_protocol(threshold: float) -> None:
     for scene in scenes:
         metric.add(*scene)
     slow = np.array([slow_average_precision(scenes, c, threshold) for c in range(18)])
-    result = metric.compute(threshold)
+    result = metric.compute(threshold, per_class=True)
     assert slow[:4, 0].max() > 0.2
+    for c, name in enumerate(CLASS_NAMES[:4]):
+        assert (result[f"AP@{threshold} {name}"], result[f"AR@{threshold} {name}"]) == pytest.approx(100 * slow[c])
+    assert len(result) == 2 + 2 * 4  # classes that never occur have no row of their own
     assert result[f"mAP@{threshold}"] == pytest.approx(100 * slow[:, 0].mean())
     assert result[f"AR@{threshold}"] == pytest.approx(100 * slow[:, 1].mean())
 

@@ -212,8 +212,7 @@ class Ablater:
         run = load_run(folder, self.device)
         scores: dict[str, float] = {}
         if not isinstance(run.module, Pretrainer):
-            found = evaluate(run, self.test, SPLIT, out=folder, teacher=self.teacher, java=False).figures
-            scores |= {name: value for name, value in found.items() if not name.startswith("AP@")}
+            scores |= evaluate(run, self.test, SPLIT, out=folder, teacher=self.teacher, java=False).figures
         if not isinstance(run.module, QuestionOnly):
             scores |= map_scenes(run, self.test, SPLIT, teacher=self.teacher).scores
         return scores

@@ -24,6 +24,7 @@ AsJson = Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")]
 OutOrRun = Annotated[
     Path | None, tyro.conf.arg(metavar="DIR", help="Folder for the files; default: the run's own folder.")
 ]
+_COMPARED = ("EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5")
 
 
 def evaluate(
@@ -34,6 +35,10 @@ def evaluate(
     out: OutOrRun = None,
     shuffle_scenes: bool = False,
     baselines: bool = False,
+    beside: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="RUN...", help="Evaluated runs for the same table, such as the question-only one."),
+    ] = (),
     teacher: TeacherPlace = None,
     device: Device = "auto",
     as_json: AsJson = False,
@@ -46,7 +51,10 @@ def evaluate(
         shuffle_scenes: A control: show each question another room's scan.
         baselines: Also score the most frequent answers, a random proposal and the best one (in `baselines/`).
     """
+    if shuffle_scenes and baselines:
+        raise ConfigError("--baselines are of answers about the own rooms: leave --shuffle-scenes out.")
     from askscan.data.folder import DataFolder
+    from askscan.evaluate.baselines import score_rows
     from askscan.evaluate.evaluate import evaluate as evaluate_run
     from askscan.evaluate.maps import map_scenes
     from askscan.evaluate.runs import load_run, pick_device
@@ -54,7 +62,10 @@ def evaluate(
     from askscan.models.scan_qa import QuestionOnly
 
     folder, place = DataFolder(data), _place(run, out)
+    others = {name: _evaluated(Path(name), split) for name in beside}
     loaded = load_run(run, pick_device(device))
+    if isinstance(loaded.module, Pretrainer) and (shuffle_scenes or baselines or beside):
+        raise ConfigError(f"{run}: answers no questions, so there are no controls and baselines of its answers.")
     frozen = loaded.teacher(next(loaded.module.parameters()).device, name=teacher)
     with progress("evaluate") as update:
         if isinstance(loaded.module, Pretrainer):
@@ -66,9 +77,12 @@ def evaluate(
         )
         if not isinstance(loaded.module, QuestionOnly) and not shuffle_scenes:
             map_scenes(loaded, folder, split, out=place, progress=update)
-    _show_scores(scores, as_json)
-    if baselines and not shuffle_scenes:
-        _baselines({str(run): scores}, folder, split, place, loaded.task)
+    if baselines:
+        others |= _baselines(folder, split, place, loaded.task)
+    _show_scores(scores, as_json, others)
+    if others and not as_json:
+        header, *rows = score_rows({run: scores} | others, _COMPARED)
+        table("beside others, % [95 % interval]", header, rows)
 
 
 def predict(
@@ -155,9 +169,9 @@ def report(
     say(f"{out}: written; open it in a browser.")
 
 
-def _baselines(systems: dict[str, Scores], folder: DataFolder, split: str, place: Path, task: Task) -> None:
-    """Score the baselines beside a run, in folders that `report` takes, and print one table."""
-    from askscan.evaluate.baselines import most_frequent_answers, proposal_baselines, score_rows
+def _baselines(folder: DataFolder, split: str, place: Path, task: Task) -> dict[str, Scores]:
+    """Score the baselines beside a run, in folders that `report` takes."""
+    from askscan.evaluate.baselines import most_frequent_answers, proposal_baselines
     from askscan.evaluate.evaluate import EvaluationFiles
 
     found = {"most frequent answer": most_frequent_answers(folder, split, task=task)}
@@ -165,8 +179,18 @@ def _baselines(systems: dict[str, Scores], folder: DataFolder, split: str, place
         found |= proposal_baselines(EvaluationFiles.of(place, split).details, folder, split)
     for name, scores in found.items():
         scores.save(EvaluationFiles.of(place / "baselines" / name.replace(" ", "-"), split).scores)
-    header, *rows = score_rows(systems | found, ("EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5"))
-    table("beside baselines, % [95 % interval]", header, rows)
+    return found
+
+
+def _evaluated(folder: Path, split: str) -> Scores:
+    """Scores of a run, or of a folder of `evaluate --out`."""
+    from askscan.evaluate.evaluate import EvaluationFiles
+    from askscan.evaluate.score import Scores
+
+    path = EvaluationFiles.of(folder, split).scores
+    if not path.is_file():
+        raise ConfigError(f"{folder}: has no scores of split {split}; run `askscan evaluate` on it first.")
+    return Scores.load(path)
 
 
 def _place(run: str, out: Path | None) -> Path:
@@ -178,15 +202,16 @@ def _place(run: str, out: Path | None) -> Path:
     return Path(run)
 
 
-def _show_scores(scores: Scores, as_json: bool) -> None:
+def _show_scores(scores: Scores, as_json: bool, others: Mapping[str, Scores] | None = None) -> None:
     if as_json:
-        print(json.dumps(scores.to_plain(), indent=2))
+        beside = {"beside": {name: other.to_plain() for name, other in others.items()}} if others else {}
+        print(json.dumps(scores.to_plain() | beside, indent=2))
         return
     spans = scores.intervals
     rows = [
         (name, value, "{:.1f} – {:.1f}".format(*spans[name]) if name in spans else "")
         for name, value in scores.figures.items()
-        if not name.startswith("AP")
+        if not name.startswith(("AP@", "AR@")) or " " not in name  # of single classes: the score file has them
     ]
     table(f"{scores.num_questions} questions, split {scores.split}", ("score", "%", "95 % interval"), rows)
     for note in scores.notes:

@@ -249,7 +249,7 @@ def _detection(answered: _Answered) -> dict[str, float]:
     figures: dict[str, float] = {}
     for threshold in IOU_THRESHOLDS:
         figures |= detection.compute(threshold, per_class=True)
-    means = {name: value for name, value in figures.items() if name.startswith(("mAP", "AR"))}
+    means = {name: value for name, value in figures.items() if " " not in name}
     return means | figures
 
 

@@ -50,7 +50,7 @@ class Detection:
         self._matches.append(matches)
 
     def compute(self, threshold: float, *, per_class: bool = False) -> dict[str, float]:
-        """`mAP@t` and `AR@t` x100; with `per_class` also `AP@t <class>` of the classes that occur."""
+        """`mAP@t` and `AR@t` x100; with `per_class` also `AP@t <class>`, `AR@t <class>` of the classes that occur."""
         predicted = any(len(scores) for scores in self._scores)
         classes = [c for c in range(NUM_CLASSES) if predicted or self._num_true[c]]
         figures = {c: self._average_precision(c, threshold) for c in classes}
@@ -58,7 +58,8 @@ class Detection:
         result = {f"mAP@{threshold}": 100 * float(mean[0]), f"AR@{threshold}": 100 * float(mean[1])}
         if per_class:
             present = [c for c in classes if self._num_true[c]]
-            result |= {f"AP@{threshold} {CLASS_NAMES[c]}": 100 * figures[c][0] for c in present}
+            for i, name in enumerate(("AP", "AR")):
+                result |= {f"{name}@{threshold} {CLASS_NAMES[c]}": 100 * figures[c][i] for c in present}
         return result
 
     def _average_precision(self, c: int, threshold: float) -> tuple[float, float]:
