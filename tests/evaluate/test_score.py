@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from askscan.data.annotations import read_questions
 from askscan.data.folder import DataFolder
 from askscan.errors import DataError
 from askscan.evaluate.prediction_file import write_predictions
-from askscan.evaluate.score import Scores, overlaps, questions_of, score_file, targets_of
-from askscan.records import Prediction
+from askscan.evaluate.score import Scores, _target, localization, overlaps, questions_of, score_file, targets_of
+from askscan.records import Prediction, Question
 
 
 @pytest.fixture
@@ -76,6 +77,38 @@ def test_overlap_of_shifted_boxes(folder: DataFolder) -> None:
     np.testing.assert_allclose(overlaps(predictions, targets), (lengths - 0.3) / (lengths + 0.3), atol=1e-5)
     scores = score_of(folder, predictions)
     assert scores.figures["Acc@0.25"] == pytest.approx(100 * np.mean((lengths - 0.3) / (lengths + 0.3) >= 0.25))
+
+
+def cells(low: np.ndarray, size: np.ndarray) -> set[tuple[int, ...]]:
+    return set(product(*(range(start, start + length) for start, length in zip(low, size, strict=True))))
+
+
+def test_unique_and_multiple_against_counting_cells_of_a_grid() -> None:
+    rng = np.random.default_rng(0)
+    predictions, questions, targets, wanted = [], [], [], []
+    for number in range(12):
+        low, size = rng.integers(0, 4, (3, 3)), rng.integers(1, 4, (3, 3))
+        scene = replace(
+            make_scene("room", number)[0],
+            boxes=np.concatenate([low + size / 2, size], 1).astype(np.float32),
+            box_class=np.array([2, 2 if number % 2 else 4, 7], np.int32),  # in odd rooms the first two are of a class
+            object_id=np.array([10, 11, 12], np.int32),
+        )
+        for row in (0, 2):
+            question = Question(scene_id="room", question_id="q", text="Where?", object_ids=(10 + row, 11))
+            found = low[row] + rng.integers(-1, 2, 3)
+            corners = corners_of(np.concatenate([found + size[row] / 2, size[row]]))
+            predictions.append(Prediction(scene_id="room", question_id="q", answers=("a",), corners=corners))
+            questions.append(question)
+            targets.append(_target(question, scene))
+            a, b = cells(found, size[row]), cells(low[row], size[row])
+            wanted.append((len(a & b) / len(a | b), number % 2 == 0 or row == 2))
+    figures = localization(overlaps(predictions, targets), questions, targets)[0].compute()
+    for threshold in (0.25, 0.5):
+        for name, chosen in (("", (True, False)), (" unique", (True,)), (" multiple", (False,))):
+            hits = [iou >= threshold for iou, unique in wanted if unique in chosen]
+            assert figures[f"Acc@{threshold}{name}"] == pytest.approx(100 * np.mean(hits)), (threshold, name)
+    assert 0 < figures["Acc@0.5 unique"] < figures["Acc@0.25 unique"] < 100
 
 
 def test_what_is_missing_is_left_out_and_said(folder: DataFolder) -> None:
