@@ -96,8 +96,8 @@ def test_the_page_holds_everything_and_needs_nothing(runs: list[Path], data: Pat
     assert "<b>26.0</b><small>10.0 – 40.0</small>" in page  # the better one of 25 and 26
     assert "<b>25.0</b>" not in page
     assert "No Java &lt;here&gt;." in page
-    assert "optim.learning_rate" in page
-    assert "loop.num_steps" not in page  # equal in both runs
+    assert "<code>optim.<wbr>learning_<wbr>rate</code>" in page
+    assert "num_<wbr>steps" not in page  # equal in both runs
     assert "50.0 · 75.0" in page
     assert "ECE" in page
     assert page.count("data:image/jpeg;base64,") == len(SCENES)

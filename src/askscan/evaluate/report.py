@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
@@ -271,7 +272,7 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
     for name in dict.fromkeys(name for run in shown for name in run.config):
         values = [run.config.get(name) for run in shown]
         if len(shown) == 1 or len({value for value in values if value is not None}) > 1:
-            rows.append([f"<code>{escape(name)}</code>", *(escape(_short(value)) for value in values)])
+            rows.append([f"<code>{_breakable(name)}</code>", *(escape(_short(value)) for value in values)])
     if not rows:
         return ""
     note = "What differs between the runs." if len(shown) > 1 else "Everything that decides the run."
@@ -383,6 +384,11 @@ def _names(folders: Sequence[Path]) -> list[str]:
     resolved = [folder.resolve() for folder in folders]
     names = [folder.name for folder in resolved]
     return [f"{f.parent.name}/{n}" if names.count(n) > 1 else n for f, n in zip(resolved, names, strict=True)]
+
+
+def _breakable(name: str) -> str:
+    """A name of a setting that a narrow screen may break after its dots and underscores, and nowhere else."""
+    return re.sub(r"(?<=[._])(?=.)", "<wbr>", escape(name))
 
 
 def _short(value: str | None, most: int = 90) -> str:

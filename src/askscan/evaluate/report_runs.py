@@ -52,7 +52,7 @@ class ReportRun:
     scores: Scores | None
     cases: tuple[Case, ...]
     config: dict[str, str]
-    """Flat: `loop.num_steps` and so on."""
+    """Flat: `loop.num_steps` and so on, with values as `--set` takes them."""
     curves: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
     """Steps and values of each column of metrics.csv."""
     scene_map: SceneMap | None
@@ -133,7 +133,7 @@ def _flatten(value: Any, name: str, into: dict[str, str]) -> None:
         for key, inner in value.items():
             _flatten(inner, f"{name}.{key}" if name else str(key), into)
     elif name.split(".")[0] != "object_names":  # the vocabulary of `ask`, no setting
-        into[name.removeprefix("config.")] = str(value)
+        into[name.removeprefix("config.")] = value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _curves(path: Path) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:

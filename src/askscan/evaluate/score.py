@@ -268,7 +268,7 @@ def _language(
         said.append(f"{len(questions) - len(pairs)} questions have no answers: they count as wrong.")
     lemma, figures = find_lemmatizer(), {}
     if lemma is None:
-        said.append("F1 is left out: WordNet (through nltk) is not installed.")
+        said.append("F1 is left out: it needs WordNet; `pip install nltk`, then `python -m nltk.downloader wordnet`.")
     else:
         figures["F1"] = 100 * float(np.mean([best_f1(answer, truth, lemma) for answer, truth in pairs]))
     language = language_scores([answer for answer, _ in pairs], [truth for _, truth in pairs], java=java)

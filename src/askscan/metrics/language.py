@@ -65,9 +65,9 @@ def language_scores(answers: Sequence[str], truths: Sequence[Sequence[str]], *, 
 def _missing(name: str) -> str:
     """What a Java metric lacks here; empty: nothing."""
     if shutil.which("java") is None:
-        return "no `java` was found"
+        return "no `java` was found; install one"
     if name == "SPICE" and not any((_package() / "spice" / "lib").glob("stanford-corenlp-*-models.jar")):
-        return "its language models (Stanford CoreNLP) are not installed"
+        return "it needs language models; `python -m pycocoevalcap.spice.get_stanford_models` downloads them"
     return ""
 
 
