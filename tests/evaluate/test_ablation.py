@@ -123,6 +123,12 @@ def test_the_table_says_means_intervals_and_paired_differences() -> None:
         assert text in page
 
 
+def test_the_first_training_of_a_process_does_not_decide_the_time() -> None:
+    rows = [row("full", seed, 0.3, pretrain=stage(seconds)) for seed, seconds in enumerate((56.0, 20.0, 21.0))]
+    found = ablation_table(FILE, rows)
+    assert dict(zip(found.header, found.rows[0], strict=True))["pre-training s"] == "21.0"
+
+
 def ends(cell: str) -> list[float]:
     return [float(end) for end in cell.split("[")[1].rstrip("]").split(",")]
 

@@ -58,7 +58,7 @@ def _show(ablation: Ablation, out: Path) -> None:
     paths = sorted(path for path in out.glob(f"*/*/{ROW}") if path.parts[-3] in folders)
     found = ablation_table(ablation, [load_record(path, Row) for path in paths])
     # Two, so that they fit a terminal.
-    for title, columns in (("Answers", slice(1, 7)), ("Scene embeddings and cost", slice(7, None))):
+    for title, columns in (("Answers", slice(1, 8)), ("Scene embeddings and cost", slice(8, None))):
         header, *rows = ((cells[0], *cells[columns]) for cells in (found.header, *found.rows))
         table(f"{title}, recipe {ablation.recipe}", header, rows)
     for note in found.notes:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -192,15 +192,19 @@ _FIGURES: dict[str, Callable[[Row], float | None]] = {
     "EM@10": lambda row: _score(row.answers, "EM@10"),
     "Acc@0.25": lambda row: _score(row.answers, "Acc@0.25"),
     "Acc@0.5": lambda row: _score(row.answers, "Acc@0.5"),
+    "mAP@0.5": lambda row: _score(row.answers, "mAP@0.5"),
     "sentence R@10": lambda row: _score(row.pretrain, "R@10 scene -> sentence"),
     "picture R@10": lambda row: _score(row.pretrain, "R@10 scene -> picture"),
     "k-NN pre-trained": lambda row: _score(row.pretrain, "room type k-NN"),
     "k-NN answering": lambda row: _score(row.answers, "room type k-NN"),
+}
+"""Columns that are means over seeds."""
+_COSTS: dict[str, Callable[[Row], float | None]] = {
     "pre-training s": lambda row: None if row.pretrain is None else row.pretrain.seconds,
     "answering s": lambda row: row.answers.seconds,
     "GPU GiB": lambda row: max((s.peak_gib for s in (row.pretrain, row.answers) if s and s.peak_gib), default=None),
 }
-"""Columns that are means over seeds."""
+"""Columns that are medians over seeds: the first training of a process also embeds sentences and compiles."""
 
 
 def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> AblationTable:
@@ -224,10 +228,11 @@ def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> AblationTable:
             low, high = span(shares[name] - shares[first])
             gain = f"{means[name] - means[first]:+.1f} [{low:+.1f}, {high:+.1f}]"
         low, high = span(shares[name])
-        figures = (_mean([figure(row) for row in own]) for figure in _FIGURES.values())
+        figures = [_over_seeds(np.mean, figure, own) for figure in _FIGURES.values()]
+        figures += [_over_seeds(np.median, cost, own) for cost in _COSTS.values()]
         table.append((name, str(len(own)), f"{means[name]:.1f} [{low:.1f}, {high:.1f}]", gain, *figures))
     return AblationTable(
-        header=("variant", "seeds", "EM@1", f"to {first}", *_FIGURES),
+        header=("variant", "seeds", "EM@1", f"to {first}", *_FIGURES, *_COSTS),
         rows=tuple(table),
         notes=_notes(ablation, rows),
         commands={name: _commands(own[0]) for name, own in found.items()},
@@ -259,9 +264,11 @@ def _same_rooms(rows: Sequence[Row]) -> None:
             )
 
 
-def _mean(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{np.mean(known):.1f}" if known else _NOTHING
+def _over_seeds(
+    middle: Callable[[list[float]], Any], figure: Callable[[Row], float | None], rows: Sequence[Row]
+) -> str:
+    known = [value for row in rows if (value := figure(row)) is not None]
+    return f"{middle(known):.1f}" if known else _NOTHING
 
 
 def _notes(ablation: Ablation, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -277,7 +284,7 @@ def _notes(ablation: Ablation, rows: Sequence[Row]) -> tuple[str, ...]:
         "Per cent, means over seeds, with 95 % intervals by bootstrap over rooms and seeds; differences are paired "
         f"over rooms. With few seeds their spread is underestimated.{by_chance}",
         f"{where[0]}, torch {where[1]}, commit {where[2]}. Times hold everything that a training loads; the GPU's "
-        "memory is the larger of both trainings.",
+        "memory is the larger of both trainings; both are medians over seeds.",
     )
 
 
