@@ -77,5 +77,5 @@ def end_the_process(scene_id: str) -> Mesh:
 
 
 def test_a_dead_process_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"top_imgs: a process was ended.*--processes"):
+    with pytest.raises(DataError, match=r"render: a process was ended.*--processes"):
         render_collection(tmp_path, SCENES, end_the_process, RenderConfig(size=24), num_processes=2)

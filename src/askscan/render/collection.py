@@ -6,14 +6,12 @@ From above: `top_imgs/<split>/<scene>.jpg`; from inside: `views/<split>/<scene>.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from askscan.errors import DataError
+from askscan.parallel import in_processes
 from askscan.records import Mesh
 from askscan.render.pictures import Picture, save_picture
 from askscan.render.raycast import Renderer
@@ -95,46 +93,26 @@ def render_collection(
     done = len(present)
     if progress:
         progress(done, len(paths))
-
-    def note(scene_id: str, problem: str) -> None:
-        nonlocal done
+    tasks = [(scene_id, paths[scene_id]) for scene_id in missing]
+    for (scene_id, _), problem in in_processes(render, tasks, num_processes, what="render"):
         done += 1
         if problem:
             failed[scene_id] = problem
         if progress:
             progress(done, len(paths))
-
-    if num_processes == 1 or len(missing) < 2:
-        for scene_id in missing:
-            note(scene_id, render(scene_id, paths[scene_id]))
-    else:
-        # Not forked: threads of torch do not survive a fork.
-        with ProcessPoolExecutor(min(num_processes, len(missing)), mp_context=get_context("spawn")) as pool:
-            futures = {pool.submit(render, scene_id, paths[scene_id]): scene_id for scene_id in missing}
-            try:
-                for future in as_completed(futures):
-                    note(futures[future], future.result())
-            except BrokenProcessPool as error:
-                what = "a process was ended from outside (out of memory?)"
-                raise DataError(f"{folder / PICTURES_FOLDER}: {what}; use fewer with --processes") from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
     rendered = tuple(scene_id for scene_id in missing if scene_id not in failed)
     return RenderReport(rendered=rendered, present=present, failed=failed)
 
 
-def _render_scene(
-    load_mesh: Callable[[str], Mesh], config: RenderConfig, scene_id: str, paths: tuple[Path, ...]
-) -> str:
-    """Make the missing pictures of one scene; returns what is wrong with its files, or nothing."""
+def _render_scene(load_mesh: Callable[[str], Mesh], config: RenderConfig, task: tuple[str, tuple[Path, ...]]) -> str:
+    """Make the missing pictures of a scene (its id, their places); returns what is wrong with its files, or nothing."""
+    scene_id, (above, *inside) = task
     try:
         mesh = load_mesh(scene_id)
     except DataError as error:
         return str(error)
     if not len(mesh.vertices):
         return f"{scene_id}: its mesh has no vertices"
-    above, *inside = paths
     if not above.is_file():
         save_picture(above, top_down(mesh, size=config.size, orthographic=config.orthographic))
     missing = [i for i, path in enumerate(inside) if not path.is_file()]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from askscan.data.ply import write_ply
 from askscan.errors import ConfigError, DataError
 from askscan.files import claim, replacing
+from askscan.parallel import in_processes
 from askscan.rooms.catalogue import KINDS, STRUCTURE
 from askscan.rooms.layout import plan_room
 from askscan.rooms.layout_file import read_layout
@@ -112,7 +111,7 @@ def write_collection(
     ]
     missing = [t for t in tasks if not _record_path(t.out, t.scene_id).is_file()]
     done = total - len(missing)
-    for _ in _run(missing, processes):
+    for _ in in_processes(_write_scene, missing, processes, what="rooms"):
         done += 1
         if progress is not None:
             progress(done, total)
@@ -123,22 +122,6 @@ def write_collection(
 
 def _digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _run(tasks: list[_Task], processes: int) -> Iterator[None]:
-    if processes <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            _write_scene(task)
-            yield
-        return
-    # Spawned, not forked: the caller may hold threads or a GPU.
-    with ProcessPoolExecutor(min(processes, len(tasks)), mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_write_scene, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 # --- one scene --------------------------------------------------------------------------------------------------------

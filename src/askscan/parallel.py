@@ -1,0 +1,49 @@
+"""Work on several processes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from askscan.errors import DataError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_processes(
+    work: Callable[[Item], Result], items: Sequence[Item], processes: int, *, what: str
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result, as they come.
+
+    Args:
+        work: Picklable where there are several processes.
+        items: Hashable or not; each is given to `work` once.
+        processes: At most so many; one is this process itself.
+        what: Command that does the work, for messages.
+
+    Raises:
+        DataError: A process was ended from outside. What `work` raises comes through.
+    """
+    if processes <= 1 or len(items) <= 1:
+        for item in items:
+            yield item, work(item)
+        return
+    # Fresh processes: a fork would copy threads' locks (progress bars, numba, torch) in whatever state they are.
+    # Ctrl-C is for this process alone: the others end their item and are told to stop.
+    quiet = (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(
+        min(processes, len(items)), get_context("spawn"), initializer=signal.signal, initargs=quiet
+    )
+    try:
+        futures = {pool.submit(work, item): item for item in items}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise DataError(f"{what}: a process was ended from outside (out of memory?); use fewer --processes.") from error
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,41 @@
+import os
+import signal
+
+import pytest
+
+from askscan.errors import DataError
+from askscan.parallel import in_processes
+
+
+def _square(number: int) -> int:
+    return number * number
+
+
+def _refuse(number: int) -> int:
+    raise DataError(f"{number} is odd")
+
+
+def _interrupts_are_ignored(number: int) -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def _end(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_item_comes_with_its_result(processes: int) -> None:
+    assert sorted(in_processes(_square, [3, 1, 2], processes, what="square")) == [(1, 1), (2, 4), (3, 9)]
+    assert list(in_processes(_square, [], processes, what="square")) == []
+    with pytest.raises(DataError, match="is odd"):
+        list(in_processes(_refuse, [1, 3], processes, what="refuse"))
+
+
+def test_interrupts_are_for_the_first_process_alone() -> None:
+    assert dict(in_processes(_interrupts_are_ignored, [1, 2], 2, what="look")) == {1: True, 2: True}
+    assert dict(in_processes(_interrupts_are_ignored, [1], 2, what="look")) == {1: False}
+
+
+def test_a_process_that_was_ended_is_told() -> None:
+    with pytest.raises(DataError, match=r"end: a process was ended from outside.*fewer --processes"):
+        list(in_processes(_end, [1, 2], 2, what="end"))
