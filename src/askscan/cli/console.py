@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-_FIGURE = re.compile(r"$|-$|-?[0-9]")
+_FIGURE = re.compile(r"$|[-–]$|[-+]?[0-9]")
 console = Console(soft_wrap=True, highlight=False)
 
 
