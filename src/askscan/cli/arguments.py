@@ -27,3 +27,5 @@ Task = Annotated[Literal["scanqa", "sqa3d"], tyro.conf.arg(help="ScanQA, or SQA3
 Processes = Annotated[int, tyro.conf.arg(metavar="N", help="Worker processes; 0 takes one per core.")]
 Force = Annotated[bool, tyro.conf.arg(help="Replace what another configuration left in the output folder.")]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE", help="`auto`, `cpu`, `cuda` or `cuda:N`.")]
+TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
+AsJson = Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")]

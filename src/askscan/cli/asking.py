@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from askscan.cli.arguments import Device, Run
+from askscan.cli.arguments import AsJson, Device, Run, TeacherPlace
 from askscan.cli.console import console, say
 from askscan.errors import ConfigError, DataError
 
@@ -33,7 +33,6 @@ FileUnit = Annotated[Literal["auto", "m", "cm", "mm"], tyro.conf.arg(help="Unit 
 AlignWalls = Annotated[
     bool, tyro.conf.FlagConversionOff, tyro.conf.arg(help="Turn the scan until its walls run along the axes.")
 ]
-TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
 
 _COLORS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14), (148, 103, 189), (23, 190, 207))
 
@@ -48,7 +47,7 @@ def ask(
     *,
     run: Run = "default",
     data: ScanData = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help="Write a top-down picture with boxes.")] = None,
     answers: int = 3,
     up: UpAxis = "auto",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from askscan.cli.arguments import Data, Device, Run, RunPosition, Task
+from askscan.cli.arguments import AsJson, Data, Device, Run, RunPosition, Task, TeacherPlace
 from askscan.cli.console import progress, say, table
 from askscan.errors import ConfigError, DataError
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from askscan.evaluate.score import Scores
 
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
-TeacherPlace = Annotated[str | None, tyro.conf.arg(metavar="T", help="Where the run's teacher is, if it moved.")]
-AsJson = Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")]
 OutOrRun = Annotated[
     Path | None, tyro.conf.arg(metavar="DIR", help="Folder for the files; default: the run's own folder.")
 ]

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from askscan.cli.arguments import Device
+from askscan.cli.arguments import AsJson, Device, TeacherPlace
 from askscan.cli.asking import (
     AlignWalls,
     FileUnit,
     ScanData,
     ScanPosition,
-    TeacherPlace,
     UpAxis,
     check_picture,
     place,
@@ -37,7 +36,7 @@ def language_map(
     *,
     run: Annotated[str, tyro.conf.arg(metavar="RUN", help="A run of `askscan pretrain`: a folder or a Hub name.")],
     data: ScanData = None,
-    as_json: Annotated[bool, tyro.conf.arg(name="json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help="Write a picture, a panel per phrase.")] = None,
     objects: int = 3,
     up: UpAxis = "auto",
