@@ -9,12 +9,16 @@ import pytest
 import stand_ins
 import torch
 import yaml
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from askscan.data.folder import DataFolder
 from askscan.data.prepared import save_prepared
 from askscan.data.questions import soft_score
 from askscan.errors import ConfigError, DataError, WeightsError
-from askscan.models.scan_qa import ScanQA, ScanQAConfig
+from askscan.evaluate.evaluate import evaluate
+from askscan.evaluate.runs import load_run
+from askscan.models.pretrainer import Pretrainer
+from askscan.models.scan_qa import QuestionOnly, ScanQA, ScanQAConfig
 from askscan.plain import from_plain
 from askscan.train import loop
 from askscan.train.answer import AnswerTask, AskedBatch, train_answers
@@ -162,6 +166,29 @@ def test_the_published_objective_runs(data: DataFolder, tmp_path: Path, teacher:
     )
     pretrain(data, tmp_path, config, teacher=teacher, devices=CPU)
     assert 0 < float(rows(tmp_path)[-1]["text"]) < 2
+
+
+def test_validation_and_evaluation_follow_no_gradient(
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher
+):
+    followed: dict[bool, set[bool]] = {True: set(), False: set()}
+
+    def watch(module: torch.nn.Module, inputs: object) -> None:
+        if isinstance(module, Pretrainer | ScanQA | QuestionOnly):
+            followed[module.training].add(torch.is_grad_enabled())
+
+    hook = register_module_forward_pre_hook(watch)
+    try:
+        pretrain(data, tmp_path / "pre", stand_ins.small_pretrain(1), teacher=teacher, devices=CPU)
+        for blind in (False, True):
+            out, config = tmp_path / f"qa{blind}", replace(stand_ins.small_answers(1), question_only=blind)
+            train_answers(data, out, config, teacher=teacher, devices=CPU)
+            run = load_run(out)
+            assert not any(p.requires_grad for p in run.module.parameters())
+            evaluate(run, data, out=tmp_path / "scores", teacher=teacher, java=False)
+    finally:
+        hook.remove()
+    assert followed == {True: {True}, False: {False}}
 
 
 def test_what_is_missing_is_named(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
