@@ -214,6 +214,20 @@ def test_what_the_system_says_becomes_a_sentence(
     assert cli._MENDABLE_ERRNO[number] in said
 
 
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(length: int):
+    code = "import os, sys, askscan.cli as c\nos.read(0, 1)\n"
+    code += f"c.commands = lambda: dict(a=lambda: print('x' * {length}), b=print)\nsys.exit(c.main(['a']))"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdout.close()
+        process.stdin.write(b"!")
+        process.stdin.close()
+        assert process.wait(60) == 141
+        assert process.stderr.read() == b""
+
+
 def test_bugs_and_interruptions_are_told_apart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     def bug() -> None:
         raise ZeroDivisionError

@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 the user can mend it (one sentence on stderr); 1 a bug of 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -72,8 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+        sys.stdout.flush()
     except UserError as error:
         return _complain(str(error))
+    except BrokenPipeError:  # whoever reads what is printed, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 141  # as shells count it: 128 + SIGPIPE
     except OSError as error:
         if error.errno not in _MENDABLE_ERRNO:
             raise
