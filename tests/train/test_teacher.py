@@ -67,3 +67,13 @@ def test_pictures_are_turned_never_mirrored(monkeypatch: pytest.MonkeyPatch, gen
         assert sum(same) == 1
         turns.append(same.index(True))
     assert set(turns) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"batch_size": 0}, {"text_layers": 0}, {"steps": -1}, {"patch_size": 0}, {"learning_rate": 0.0}, {"seed": -1}],
+)
+def test_numbers_that_make_no_teacher_are_named(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=rf"{name}.* must be"):
+        TeacherConfig(**wrong)

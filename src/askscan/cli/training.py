@@ -33,8 +33,16 @@ Settings = Annotated[
 Accelerator = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(name="device", help="Where to compute.")]
 
 
-def teacher(data: Data, *, out: Out, settings: Settings = (), device: str = "auto") -> None:
+def teacher(
+    data: Data,
+    *,
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR", help="New folder to write.")],
+    settings: Settings = (),
+    device: str = "auto",
+) -> None:
     """Train a small CLIP (the teacher) on the pictures and sentences of a collection.
+
+    It takes minutes on a GPU. The folder is written at the end: a training that was stopped starts over.
 
     Args:
         device: `auto`, `cpu` or `cuda`.

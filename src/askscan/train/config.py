@@ -52,11 +52,11 @@ class LoopConfig:
         counts = ("num_epochs", "scenes_per_step", "texts_per_scene", "norm_decay_epochs", "log_every")
         for name in (*counts, "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"loop: {name} must be at least 1, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.num_steps is not None and self.num_steps < 1:
-            raise ConfigError(f"loop: num_steps must be at least 1 or null, not {self.num_steps}.")
+            raise ConfigError(f"num_steps must be at least 1 or null, not {self.num_steps}.")
         if not (0 < self.norm_momentum <= 1 and 0 < self.norm_decay <= 1 and 0 <= self.norm_floor <= 1):
-            raise ConfigError("loop: norm_momentum, norm_decay and norm_floor must lie in (0, 1].")
+            raise ConfigError("norm_momentum, norm_decay and norm_floor must lie in (0, 1].")
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Steps of the whole run."""
@@ -93,13 +93,11 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         _check_inputs(self.inputs, self.model.scene)
         if self.views < 0:
-            raise ConfigError(f"pretrain: views must be at least 0, not {self.views}.")
+            raise ConfigError(f"views must be at least 0, not {self.views}.")
         if self.views and not self.weights.alignment.image:
-            raise ConfigError("pretrain: views are pictures, so weights.alignment.image must not be 0.")
+            raise ConfigError("views are pictures, so weights.alignment.image must not be 0.")
         if (self.weights.alignment.objective == "contrastive") != self.model.contrastive:
-            raise ConfigError(
-                "pretrain: model.contrastive must be true with, and only with, the contrastive objective."
-            )
+            raise ConfigError("model.contrastive must be true with, and only with, the contrastive objective.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,9 +39,9 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or self.weight_decay < 0 or not 0 < self.beta2 < 1 or self.decay_factor <= 0:
-            raise ConfigError("optim: learning_rate and decay_factor must be > 0, weight_decay >= 0, beta2 in (0, 1).")
+            raise ConfigError("learning_rate and decay_factor must be > 0, weight_decay >= 0, beta2 in (0, 1).")
         if self.clip_norm is not None and self.clip_norm <= 0:
-            raise ConfigError(f"optim: clip_norm must be positive or null, not {self.clip_norm}.")
+            raise ConfigError(f"clip_norm must be positive or null, not {self.clip_norm}.")
 
     def rate(self, step: int, steps_per_epoch: int, num_steps: int) -> float:
         """Learning rate of a step (from 0).

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class TeacherConfig:
 
     def __post_init__(self) -> None:
         """Check what would fail late."""
+        for name in (field.name for field in fields(self)):
+            if name not in ("learning_rate", "weight_decay", "warmup_steps", "seed") and getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.learning_rate <= 0 or min(self.weight_decay, self.warmup_steps, self.seed) < 0:
+            raise ConfigError("learning_rate must be > 0; weight_decay, warmup_steps and seed must be >= 0.")
         if self.image_size % self.patch_size:
             raise ConfigError(f"image_size {self.image_size} is no multiple of patch_size {self.patch_size}.")
         if self.text_width % 64 or self.vision_width % 64:
