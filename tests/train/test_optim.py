@@ -63,5 +63,5 @@ def test_gradients_are_clipped_by_their_global_norm():
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"clip_norm": -1.0}, {"beta2": 1.0}, {"decay_factor": 0.0}])
 def test_wrong_values_are_refused(wrong: dict[str, float]):
-    with pytest.raises(ConfigError, match="optim"):
+    with pytest.raises(ConfigError, match="must be"):
         replace(OptimConfig(), **wrong)

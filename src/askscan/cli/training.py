@@ -63,7 +63,8 @@ def teacher(
         unseen = picture_texts(folder, "val")
     except DataError:
         return
-    figures = sentence_picture_recall(TrainedTeacher.load(out, where), unseen.images, unseen.sentences)
+    with progress("retrieval"):
+        figures = sentence_picture_recall(TrainedTeacher.load(out, where), unseen.images, unseen.sentences)
     table(f"{len(unseen.images)} unseen scenes", ("retrieval", "%"), [[name, value] for name, value in figures.items()])
 
 
