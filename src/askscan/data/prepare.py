@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypedDict
@@ -16,6 +15,7 @@ from askscan.data.folder import DataFolder
 from askscan.data.prepared import read_about, save_prepared
 from askscan.data.scannet import read_scene, scene_sources
 from askscan.errors import ConfigError, DataError
+from askscan.parallel import in_processes
 from askscan.records import PreparedScene
 
 MAX_POINTS = 50_000
@@ -103,7 +103,7 @@ def prepare(
     outcomes = [SceneOutcome(scene_id=scene_id) for scene_id in sorted(set(scene_ids) - set(pending))]
     work = partial(_prepare_scene, folder, options)
     # A process takes longer to start than a few scenes.
-    for outcome in _in_parallel(work, pending, min(processes, len(pending) // 2)):
+    for _, outcome in in_processes(work, pending, min(processes, len(pending) // 2), what="prepare"):
         outcomes.append(outcome)
         if progress:
             progress(len(outcomes), len(scene_ids))
@@ -150,26 +150,3 @@ def _is_current(folder: DataFolder, scene_id: str, options: _Options) -> bool:
         return path.is_file() and read_about(path)["identity"] == _identity(folder, scene_id, options)
     except DataError:  # cut off, or of an older format
         return False
-
-
-def _in_parallel(
-    work: Callable[[str], SceneOutcome], scene_ids: Iterable[str], processes: int
-) -> Iterator[SceneOutcome]:
-    if processes <= 1:
-        yield from map(work, scene_ids)
-        return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    # Fresh processes: a fork would copy threads' locks (progress bars, numba) in whatever state they are.
-    # Ctrl-C is for this process alone: the others end their scene and are told to stop.
-    quiet = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=signal.signal, initargs=quiet)
-    try:
-        for future in as_completed([pool.submit(work, scene_id) for scene_id in scene_ids]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise DataError("prepare: a process was ended from outside (out of memory?); use fewer --processes") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
