@@ -60,7 +60,7 @@ def demo(
     teacher: Teacher = "default",
     processes: Processes = 0,
 ) -> None:
-    """Generate rooms, pre-train, train, evaluate on unseen rooms, and write a report: about 8 minutes on 2 cores."""
+    """Generate rooms, pre-train, train, evaluate on unseen rooms, and write a report: about 6 minutes on 2 cores."""
     from askscan.models.teacher import Teacher as FrozenTeacher
 
     started, places = time.monotonic(), _Places(out)
