@@ -79,6 +79,17 @@ def test_the_same_command_again_does_nothing(data: DataFolder, tmp_path: Path, t
         train_answers(data, tmp_path / "other", config, teacher=teacher, devices=CPU, init=tmp_path)
 
 
+def test_weights_that_do_not_fit_leave_no_folder(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
+    pretrain(data, tmp_path / "pre", stand_ins.small_pretrain(2), teacher=teacher, devices=CPU)
+    config = stand_ins.small_answers(2)
+    scene = config.model.scene
+    wider = replace(scene, encoder=replace(scene.encoder, feedforward=2 * scene.encoder.feedforward))
+    config = replace(config, model=replace(config.model, scene=wider))
+    with pytest.raises(WeightsError):
+        train_answers(data, tmp_path / "answers", config, teacher=teacher, devices=CPU, init=tmp_path / "pre")
+    assert not (tmp_path / "answers").exists()
+
+
 def test_an_interrupted_run_goes_on_bit_by_bit(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
     config = stand_ins.small_answers(8)
     train_answers(data, tmp_path / "whole", config, teacher=teacher, devices=CPU)

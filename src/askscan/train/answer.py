@@ -209,19 +209,21 @@ def train_answers(
     config = fitted(config, init)
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
     names = sorted({name for question in splits["train"] for name in question.object_names})
+    # Before the folder is claimed: weights that do not fit leave nothing behind.
+    module: ScanQA | QuestionOnly
+    if config.question_only:
+        module, filled = build(QuestionOnly, config.model, config.loop.seed), ""
+    else:
+        module = build(ScanQA, config.model, config.loop.seed)
+        filled = initialise(module, found, given=init is not None)
     description = describe("answers", config, teacher, found, data, splits)
     status = open_run(session, {**description, "object_names": names}, force=force)
     if status == "finished":
         return finished_result(session)
     if fabric.is_global_zero:
         write_json(session.folder.answers, counts)
+    session.tell(filled)
     asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
-    module: ScanQA | QuestionOnly
-    if config.question_only:
-        module = build(QuestionOnly, config.model, config.loop.seed)
-    else:
-        module = build(ScanQA, config.model, config.loop.seed)
-        initialise(session, module, found, given=init is not None)
     return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
 
 

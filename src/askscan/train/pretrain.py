@@ -200,12 +200,14 @@ def pretrain(
         splits["val"] = read_descriptions(data, "val")
     if not splits["train"]:
         raise DataError(f"{data.scanrefer('train')}: has no sentences to train on.")
+    # Before the folder is claimed: weights that do not fit leave nothing behind.
+    module = build(Pretrainer, config.model, config.loop.seed)
+    filled = initialise(module, found, given=init is not None)
     status = open_run(session, describe("pretrain", config, teacher, found, data, splits), force=force)
     if status == "finished":
         return finished_result(session)
+    session.tell(filled)
     guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}
-    module = build(Pretrainer, config.model, config.loop.seed)
-    initialise(session, module, found, given=init is not None)
     return run_task(session, PretrainTask(config, module, guided["train"], guided.get("val")), config, status)
 
 

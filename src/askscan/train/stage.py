@@ -50,8 +50,8 @@ class Session:
     on_progress: OnProgress | None
 
     def tell(self, text: str) -> None:
-        """To the user and the log, once."""
-        if self.fabric.is_global_zero:
+        """To the user and the log, once; nothing for an empty text."""
+        if text and self.fabric.is_global_zero:
             self.say(text)
             log_line(self.folder.log, text)
 
@@ -131,20 +131,23 @@ def build(cls: Callable[[Config], Module], config: Config, seed: int) -> Module:
         return cls(config)
 
 
-def initialise(session: Session, module: Pretrainer | ScanQA, init: Path | None, *, given: bool) -> None:
-    """Fill a network from a checkpoint and say how much of it; one that was only found may not fit.
+def initialise(module: Pretrainer | ScanQA, init: Path | None, *, given: bool) -> str:
+    """Fill a network from a checkpoint; one that was only found may not fit.
+
+    Returns:
+        How much of it was filled, for the user; nothing without a checkpoint.
 
     Raises:
         WeightsError: The file that was asked for does not fit.
     """
     if init is None:
-        return
+        return ""
     try:
-        session.tell(f"{init}: {load_into(module, read_checkpoint(init))}")
+        return f"{init}: {load_into(module, read_checkpoint(init))}"
     except WeightsError as error:
         if given:
             raise
-        session.tell(f"{init}: found, but not used ({error})")
+        return f"{init}: found, but not used ({error})"
 
 
 def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device) -> SceneBank:
