@@ -6,6 +6,7 @@ import pytest
 from tests.train import stand_ins
 
 import askscan.cli as cli
+from askscan.cli.console import console
 from askscan.data.folder import DataFolder
 from askscan.evaluate.runs import Run
 from askscan.evaluate.score import Scores
@@ -39,7 +40,8 @@ def evaluate(files: Path, run: str, *more: str) -> int:
 def test_all_baselines_in_one_table_with_intervals(
     files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("COLUMNS", "400")  # the folder of a test may have a long name, and its row must not wrap
+    # The folder of a test may have a long name, and its row must not wrap. (COLUMNS is read once, at the first print.)
+    monkeypatch.setattr(console, "_width", 400)
     assert evaluate(files, "blind") == 0
     capsys.readouterr()
     blind = str(files / "blind")
