@@ -1,0 +1,81 @@
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from askscan.cli import console as module
+from askscan.cli.console import console, progress, table
+
+SPAN = "71.2 [69.7, 72.6]"
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", 80)
+
+
+def wait_for(said: Callable[[], str], text: str) -> None:
+    heard, deadline = "", time.monotonic() + 10
+    while text not in heard:
+        assert time.monotonic() < deadline, heard
+        time.sleep(0.005)
+        heard += said()
+
+
+def test_no_figure_is_broken_where_the_table_is_wider_than_the_terminal(capsys: pytest.CaptureFixture[str]):
+    columns = ("system", "EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5")
+    table("Answers", columns, [("most frequent answer", SPAN, SPAN, 198.7, SPAN, "-"), ("r" * 50, *5 * [SPAN])])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = "\n".join(lines)
+    assert shown.count(SPAN) == 8 and "198.7" in shown
+    assert shown.count("r") >= 2 * 50  # in each part, and nothing of the name is cut off
+    heads = [[cell.strip() for cell in line.split("┃")[1:-1]] for line in lines if line.startswith("┃")]
+    assert all(head[0] == "system" for head in heads) and len(heads) > 1
+    assert [name for head in heads for name in head[1:]] == list(columns[1:])
+
+
+def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]):
+    table("Scores", ("score", "%", "95 % interval"), [("EM@1", 71.2, "69.7 – 72.6")])
+    assert capsys.readouterr().out.count("score") == 1
+    table("Texts", ("what", "a", "b", "c"), [("x", *3 * ["words " * 20])])  # texts fold instead
+    assert capsys.readouterr().out.count("what") == 1
+
+
+def test_where_no_bar_is_seen_lines_say_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "_FIRST_LINE_S", 0.01)
+    monkeypatch.setattr(module, "_LINE_S", 0.01)
+    assert not console.is_terminal
+    heard: list[str] = []
+
+    def said() -> str:
+        read = capsys.readouterr()
+        assert not read.out  # it may be a program that reads it
+        heard.append(read.err)
+        return read.err
+
+    with progress("train") as update:
+        wait_for(said, "train: started\n")
+        for done in (0, 1, 2, 30):
+            update(done, 40)
+            time.sleep(0.05)
+        wait_for(said, "train: 30 of 40")
+        update(2, 8)  # a second part of the work
+        wait_for(said, "train: 2 of 8")
+    said()
+    lines = "".join(heard).splitlines()
+    assert lines[-1] == "train: done"
+    assert len(lines) <= 6  # one for each tenth, not for each look
+    assert all(re.fullmatch(r"train: (\d+ of \d+(, \d+:\d\d:\d\d left)?|started|done)", line) for line in lines)
+
+
+def test_what_is_quick_or_fails_says_no_more_than_before(capsys: pytest.CaptureFixture[str]):
+    with progress("quick") as update:
+        update(1, 1)
+    assert capsys.readouterr().err == "quick: done\n"
+    with pytest.raises(ValueError, match="no"), progress("fails"):
+        raise ValueError("no")
+    assert capsys.readouterr().err == ""
