@@ -51,6 +51,19 @@ def test_another_configuration_is_refused_and_nothing_touched(tmp_path: Path):
     assert not folder.state.exists()
 
 
+def test_a_refused_run_is_told_what_differs_and_where_to_go(tmp_path: Path):
+    hashes = {"teacher": "ed57", "teacher_name": "clip", "init": "4aa0", "data": "8700", "collection": "9 texts"}
+    folder = RunFolder(tmp_path / "run")
+    folder.open({**DESCRIPTION, **hashes})
+    for key, said in (("teacher", "clip"), ("init", r"log\.txt"), ("data", "9 texts")):
+        with pytest.raises(ConfigError, match=rf"other.*{said}.*give another --out, or --force") as refused:
+            folder.open({**DESCRIPTION, **hashes, key: "beef"})
+        assert hashes[key] not in str(refused.value) and "beef" not in str(refused.value)
+    folder.save_model({"w": torch.zeros(1)})
+    with pytest.raises(ConfigError, match=rf"give another --out \(with --init {folder.path} "):
+        folder.open({**DESCRIPTION, **hashes, "config": {"loop": {"seed": 2}}})
+
+
 def test_foreign_files_are_refused_and_survive_force(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("precious")
     folder = RunFolder(tmp_path)

@@ -97,7 +97,11 @@ class RunFolder:
             ignored = {key: None for key in _IGNORED}
             difference = first_difference({**found, **ignored}, {**description, **ignored})
             if difference is not None:
-                raise ConfigError(f"{self.path}: holds a run with another configuration ({difference}); use --force.")
+                start = f" (with --init {self.path} it starts from its weights)" if self.model.is_file() else ""
+                raise ConfigError(
+                    f"{self.path}: holds a run with another configuration ({_in_words(difference, found)}), and a run "
+                    f"keeps the one that it began with; give another --out{start}, or --force to replace it."
+                )
             self._remove_leftovers()
             if not self.state.exists():
                 return "new"
@@ -222,6 +226,15 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
         value = zlib.crc32(name.encode(), value)
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
+
+
+def _in_words(difference: str, found: Mapping[str, Any]) -> str:
+    """A difference, for people: three entries are hashes of content."""
+    return {
+        "teacher": f"its teacher is another one, {found.get('teacher_name')}",
+        "init": "it started from other weights, or from none: its log.txt says from which",
+        "data": f"its texts are others, {found.get('collection')}",
+    }.get(difference.partition(":")[0], difference)
 
 
 def _leftover(path: Path) -> bool:
