@@ -11,8 +11,9 @@ import pytest
 from tests.train import stand_ins
 
 import askscan.cli as cli
+from askscan.cli import training
 from askscan.data.folder import DataFolder
-from askscan.evaluate.runs import Run
+from askscan.evaluate.runs import Run, shipped_runs
 from askscan.models.teacher import Teacher
 from askscan.train.answer import train_answers
 from askscan.train.devices import Devices
@@ -163,7 +164,30 @@ def test_a_run_of_another_configuration_is_left_alone(refuse: Refuse, data: Path
 
 def test_files_about_the_shipped_model_need_a_place(refuse: Refuse, data: Path):
     for command in ("evaluate", "predict"):
-        assert "--out" in refuse(command, "default", data)
+        assert "nothing is written there; say where its files go, such as --out runs/default" in refuse(
+            command, "default", data
+        )
+        assert "nowhere: no such run" in refuse(command, "nowhere", data)
+
+
+def test_only_weights_are_something_to_start_from(refuse: Refuse, data: Path, tmp_path: Path):
+    (tmp_path / "room.ply").touch()
+    for command in ("pretrain", "train"):
+        out = ("--out", tmp_path / "out", "--recipe", "tiny", "--device", "cpu")
+        assert "room.ply: is a scan; --init takes weights" in refuse(
+            command, data, *out, "--init", tmp_path / "room.ply"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_the_package_is_something_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    folders = shipped_runs()
+    assert folders.keys() >= {"default", "tiny"}
+    assert {name: training._start(name) for name in folders} == folders
+    (tmp_path / "tiny").mkdir()  # a folder of the user's comes first
+    assert training._start("tiny") == Path("tiny")
+    assert training._start(None) is None
 
 
 def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ from tests.train import stand_ins
 
 import askscan.cli as cli
 from askscan.data.ply import write_ply
-from askscan.evaluate.runs import Run
+from askscan.evaluate.runs import Run, such_as
 from askscan.models.teacher import Teacher
 from askscan.records import Mesh
 
@@ -59,7 +59,7 @@ def test_a_map_is_printed_and_drawn(files: Path, tmp_path: Path, capsys: pytest.
 
 def test_what_cannot_be_mapped_is_exit_2(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for arguments, named in (
-        (("answers",), "askscan pretrain"),
+        (("answers",), f"askscan pretrain`{such_as('pretrain')}."),
         (("nowhere",), "nowhere"),
         (("pre", "--picture", str(tmp_path / "map.gif")), "map.gif"),
         (("pre", "--data", str(files)), "room.ply"),

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from tests.train.stand_ins import StandInTeacher, train, write_data
 
 from askscan.errors import ConfigError, DataError, WeightsError
-from askscan.evaluate.runs import load_run
+from askscan.evaluate import runs
+from askscan.evaluate.runs import load_run, resolve_run, such_as
 from askscan.models.teacher import Teacher
 
 
@@ -79,3 +80,21 @@ def test_another_teacher_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Teacher, "load", lambda name, device: other)
     with pytest.raises(WeightsError, match=r"was trained with teacher stand-in.*'stand-in' is another.*--teacher"):
         load_run(run).teacher()
+
+
+def test_runs_of_the_package_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = tmp_path / "shipped"
+    for name, stage in (("rooms", "answers"), ("small", "pretrain"), ("other", "pretrain"), ("teacher", None)):
+        (shipped / name).mkdir(parents=True)
+        if stage:
+            (shipped / name / "config.yaml").write_text(yaml.safe_dump({"stage": stage}))
+    monkeypatch.setattr(runs, "SHIPPED", shipped)
+    monkeypatch.setattr(runs, "DEFAULT_RUN", shipped / "rooms")
+    monkeypatch.chdir(tmp_path)
+    assert [resolve_run(name).name for name in ("default", "small")] == ["rooms", "small"]
+    with pytest.raises(ConfigError, match=r"teacher: no such run.*package's `other` or `default` or `small`"):
+        resolve_run("teacher")
+    assert such_as("pretrain") == ", such as the package's `other` or `small`"
+    assert such_as("answers") == ", such as the package's `default`"
+    (tmp_path / "small").mkdir()  # a folder of the user's comes first
+    assert resolve_run("small") == Path("small")

@@ -141,7 +141,7 @@ def _diagnosis() -> dict[str, Any]:
     import torch
 
     from askscan import __version__, ops
-    from askscan.evaluate.runs import DEFAULT_RUN
+    from askscan.evaluate.runs import DEFAULT_RUN, shipped_runs
     from askscan.models.teacher import DEFAULT_TEACHER
 
     versions = {"askscan": __version__, "python": platform.python_version()}
@@ -165,8 +165,17 @@ def _diagnosis() -> dict[str, Any]:
             for s in ops.status()
         ],
         "parts": {
-            "default model": "shipped" if (DEFAULT_RUN / "model.safetensors").is_file() else "missing",
+            **{f"run {name}": _purpose(folder) for name, folder in {"default": DEFAULT_RUN, **shipped_runs()}.items()},
             "default teacher": "shipped" if (DEFAULT_TEACHER / "model.safetensors").is_file() else "missing",
             "java (METEOR, SPICE)": "found" if shutil.which("java") else "none: METEOR and SPICE are left out",
         },
     }
+
+
+def _purpose(folder: Path) -> str:
+    """What a run of the package is for."""
+    from askscan.evaluate.runs import stage_of
+
+    if not (folder / "model.safetensors").is_file():
+        return "missing"
+    return "answers questions" if stage_of(folder) == "answers" else "a pre-trained encoder: for map, embed, --init"

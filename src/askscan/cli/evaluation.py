@@ -195,9 +195,15 @@ def _place(run: str, out: Path | None) -> Path:
     """Where files about a run go: nothing is written into the package or the Hub's cache."""
     if out is not None:
         return out
-    if run == "default" or not Path(run).is_dir():
-        raise ConfigError(f"{run}: is no run folder of yours to write to; say where with --out.")
-    return Path(run)
+    from askscan.evaluate.runs import resolve_run
+
+    folder = resolve_run(run)
+    if folder != Path(run):
+        raise ConfigError(
+            f"{run}: is a run of the package or the Hub, and nothing is written there; "
+            f"say where its files go, such as --out runs/{Path(run).name}."
+        )
+    return folder
 
 
 def _show_scores(scores: Scores, as_json: bool, others: Mapping[str, Scores] | None = None) -> None:

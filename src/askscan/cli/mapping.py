@@ -34,7 +34,13 @@ def language_map(
         tyro.conf.arg(metavar="PHRASE", help='One or more phrases in quotes, such as "a bed".'),
     ],
     *,
-    run: Annotated[str, tyro.conf.arg(metavar="RUN", help="A run of `askscan pretrain`: a folder or a Hub name.")],
+    run: Annotated[
+        str,
+        tyro.conf.arg(
+            metavar="RUN",
+            help="A run of `askscan pretrain`: a folder, a Hub name, or one of the package (see `askscan doctor`).",
+        ),
+    ],
     data: ScanData = None,
     as_json: AsJson = False,
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help="Write a picture, a panel per phrase.")] = None,

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 Recipe = Annotated[str, tyro.conf.arg(metavar="R", help="`paper`, `paper-fast`, `rooms` or `tiny`.")]
 Init = Annotated[
-    Path | None,
-    tyro.conf.arg(
-        metavar="RUN-or-FILE", help="Weights to start from: a run folder, or a checkpoint of another project."
-    ),
+    str | None,
+    tyro.conf.arg(metavar="RUN-or-FILE", help="Weights to start from: a run, or a checkpoint of another project."),
 ]
 Settings = Annotated[
     tuple[tuple[str, ...], ...],
@@ -100,7 +98,7 @@ def pretrain(
             out,
             config,
             teacher=FrozenTeacher.load(teacher, pick_device(device)),
-            init=init,
+            init=_start(init),
             devices=_devices(device, devices, nodes),
             force=force,
             say=say,
@@ -149,7 +147,7 @@ def train(
             out,
             config,
             teacher=FrozenTeacher.load(teacher, pick_device(device)),
-            init=init,
+            init=_start(init),
             devices=_devices(device, devices, nodes),
             force=force,
             say=say,
@@ -188,6 +186,23 @@ def override(config: Any, settings: Iterable[str]) -> Any:
         # YAML 1.1 reads 1e-3 as text.
         target[name] = float(value) if isinstance(value, str) and isinstance(target[name], float) else value
     return from_plain(type(config), plain, "--set")
+
+
+def _start(init: str | None) -> Path | None:
+    """The run or checkpoint to start from.
+
+    Raises:
+        ConfigError: It is a scan.
+    """
+    if init is None:
+        return None
+    from askscan.data.scan_files import SUFFIXES
+    from askscan.evaluate.runs import shipped_runs
+
+    path = Path(init)
+    if path.suffix.lower() in SUFFIXES:
+        raise ConfigError(f"{path}: is a scan; --init takes weights: a run, or a checkpoint of another project.")
+    return path if path.exists() else shipped_runs().get(init, path)
 
 
 def picture_texts(folder: DataFolder, split: str) -> PictureTexts:

@@ -18,7 +18,7 @@ from askscan.data.prepare import thinned
 from askscan.data.scan_files import box_to_file
 from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import LanguageMap, embed_objects
-from askscan.evaluate.runs import Run, load_run, pick_device
+from askscan.evaluate.runs import Run, load_run, pick_device, such_as
 from askscan.geometry.boxes import box_corners, decode_boxes
 from askscan.models.decoding import NUM_ANSWERS, decode_answers
 from askscan.models.pretrainer import Pretrainer
@@ -102,7 +102,10 @@ class Answerer:
         """
         module, config = self.run.module, self.run.config
         if not isinstance(module, ScanQA):
-            raise ConfigError(f"{self.run.name}: does not answer questions about scans; give a run of `askscan train`.")
+            raise ConfigError(
+                f"{self.run.name}: does not answer questions about scans; "
+                f"give a run of `askscan train`{such_as('answers')}."
+            )
         if self.run.task == "sqa3d":
             raise ConfigError(f"{self.run.name}: answers from an agent's place (SQA3D), and `ask` knows of none.")
         if not questions or not all(question.strip() for question in questions):
@@ -182,7 +185,7 @@ class Answerer:
         if not isinstance(module, Pretrainer):
             raise ConfigError(
                 f"{self.run.name}: a run that answers questions keeps no head into its teacher's space; "
-                "give a run of `askscan pretrain`."
+                f"give a run of `askscan pretrain`{such_as('pretrain')}."
             )
         if not phrases or not all(phrase.strip() for phrase in phrases):
             raise ConfigError("a phrase is empty; give something such as `a bed`.")
@@ -230,7 +233,8 @@ def load(run: str | Path = "default", *, device: str = "auto", teacher: str | No
     """A trained model, ready to be asked.
 
     Args:
-        run: A run folder, a Hub name, or `default`: the model of the package (trained on generated rooms only).
+        run: A run folder, a Hub name, or a run of the package, trained on generated rooms only: `default`, which
+            answers questions, or another by its name (`askscan doctor` lists them).
         device: `auto`, `cpu`, `cuda`, `cuda:N`.
         teacher: Where to find the run's teacher, if not where the run says.
 

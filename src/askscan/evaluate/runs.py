@@ -1,4 +1,4 @@
-"""Runs: a folder that a training left, a Hub name, or the model that is shipped in the package."""
+"""Runs: a folder that a training left, a Hub name, or one that is shipped in the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from askscan.train.checkpoint import RunFolder, load_weights
 from askscan.train.config import AnswerConfig, PretrainConfig
 
 Module = TypeVar("Module", Pretrainer, ScanQA, QuestionOnly)
-DEFAULT_RUN = Path(__file__).parents[1] / "shipped" / "rooms"
+SHIPPED = Path(__file__).parents[1] / "shipped"
+DEFAULT_RUN = SHIPPED / "rooms"
 """The question-answering model of the package, trained on generated rooms."""
 
 
@@ -82,8 +83,25 @@ class Run:
         return teacher
 
 
+def shipped_runs() -> dict[str, Path]:
+    """The runs of the package by their names: `default`, and the others by their folders'."""
+    folders = sorted(path.parent for path in SHIPPED.glob("*/config.yaml"))
+    return {"default" if folder == DEFAULT_RUN else folder.name: folder for folder in folders}
+
+
+def stage_of(folder: Path) -> str:
+    """`pretrain` or `answers`, as a run folder says."""
+    return str(_description(RunFolder(folder)).get("stage"))
+
+
+def such_as(stage: str) -> str:
+    """The package's runs of a stage, for the end of a sentence; nothing where it has none."""
+    names = [f"`{name}`" for name, folder in shipped_runs().items() if stage_of(folder) == stage]
+    return f", such as the package's {' or '.join(names)}" if names else ""
+
+
 def resolve_run(name: str | Path) -> Path:
-    """The folder of a run: `default`, a folder, or what the Hub has under that name.
+    """The folder of a run: `default`, a folder, another run of the package, or what the Hub has under that name.
 
     Raises:
         ConfigError: There is none.
@@ -95,8 +113,12 @@ def resolve_run(name: str | Path) -> Path:
     folder = Path(name)
     if folder.exists():
         return folder
+    shipped = shipped_runs()
+    if str(name) in shipped:
+        return shipped[str(name)]
     if str(name).count("/") != 1:
-        raise ConfigError(f"{name}: no such run; give a run folder, a Hub name (owner/name), or `default`.")
+        names = " or ".join(f"`{each}`" for each in shipped)
+        raise ConfigError(f"{name}: no such run; give a run folder, a Hub name (owner/name), or the package's {names}.")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
