@@ -55,6 +55,7 @@ def test_a_map_is_printed_and_drawn(files: Path, tmp_path: Path, capsys: pytest.
     assert similarity == sorted(similarity, reverse=True)
     assert np.array(printed[0]["objects"][0]["box"]["corners"]).shape == (8, 3)
     assert f"{similarity[0]:+.3f}" in said[1]
+    assert printed[0]["frame"]["metres_per_unit"] == 1.0
 
 
 def test_what_cannot_be_mapped_is_exit_2(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

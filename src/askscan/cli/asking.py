@@ -74,7 +74,7 @@ def ask(
         if answer.warning:
             print(f"warning: {answer.question}: {answer.warning}.", file=sys.stderr)
     if as_json:
-        print(json.dumps([as_dict(answer, scan) for answer in found], indent=2))
+        print(json.dumps([as_dict(answer, scan) | {"frame": frame(read)} for answer in found], indent=2))
     else:
         _print(found, answers)
     if picture is not None:
@@ -95,6 +95,29 @@ def as_dict(answer: Answer, scan: str) -> dict[str, Any]:
         },
         "label": answer.label,
         "scan": scan,
+    }
+
+
+def frame(scan: Scan) -> dict[str, Any]:
+    """For `--json`, how a scan was taken: from the file's axes and units to metres, z up, walls along the axes.
+
+    First the axis `up` is brought to z, then the scan is turned about it.
+    """
+    import numpy as np
+
+    from askscan.data.alignment import TO_Z_UP
+
+    metres = float(np.cbrt(np.linalg.det(scan.from_file[:3, :3])))
+    rotation = scan.from_file[:3, :3] / metres
+    k = int(np.abs(rotation[2]).argmax())
+    up = "-" * bool(rotation[2, k] < 0) + "xyz"[k]
+    turn = rotation @ np.array(TO_Z_UP[up]).T
+    return {
+        "up": up,
+        "metres_per_unit": round(metres, 9),
+        "turn_deg": round(float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0]))), 3),
+        "from_file": scan.from_file.tolist(),
+        "notes": list(scan.notes),
     }
 
 

@@ -16,6 +16,7 @@ from askscan.cli.asking import (
     ScanPosition,
     UpAxis,
     check_picture,
+    frame,
     place,
     read_told,
 )
@@ -66,7 +67,7 @@ def language_map(
 
     found = load(run, device=device, teacher=teacher).language_map(read, *phrases)
     if as_json:
-        print(json.dumps(as_dicts(found, scan), indent=2))
+        print(json.dumps([entry | {"frame": frame(read)} for entry in as_dicts(found, scan)], indent=2))
     else:
         _print(found, objects)
     if picture is not None:
