@@ -195,6 +195,21 @@ def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, 
     assert "question-only" in refuse("export", blind, "--out", tmp_path / "out.pth", "--format", "votenet")
 
 
+def test_a_check_that_finds_something_wrong_is_exit_2(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = shutil.copytree(data, tmp_path / "data")
+    assert cli.main(["prepare", str(folder), "--check"]) == 0
+    assert "worth knowing" in capsys.readouterr().out  # scenes of the questions have no scans here
+    (folder / "qa" / "ScanQA_v1.0_val.json").write_text("[{]")
+    assert cli.main(["prepare", str(folder), "--check", "--json"]) == 2
+    said = capsys.readouterr()
+    assert "looks wrong (unreadable file)" in said.err
+    problems = json.loads(said.out)["problems"]  # all of it, and nothing else
+    assert {problem["kind"]: problem["harmless"] for problem in problems} == {
+        "unreadable file": False,
+        "annotated scene without scan": True,
+    }
+
+
 def test_bad_prediction_files_are_counted(refuse: Refuse, data: Path, tmp_path: Path):
     path = tmp_path / "predictions.json"
     path.write_text("[")

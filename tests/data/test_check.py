@@ -33,9 +33,10 @@ def test_what_is_missing_for_which_command(tiny: DataFolder) -> None:
     assert report.missing["prepare"] == ()
     assert report.missing["train"] == ("ScanQA train (qa/ScanQA_v1.0_train.json)",)
     assert report.missing["evaluate"] == ("prepared scenes (1 of 1 are missing: run askscan prepare)",)
-    parts, commands, problems = report.tables().values()
+    parts, commands, problems, notes = report.tables().values()
     assert ("ScanQA train", "-", "qa/ScanQA_v1.0_train.json") in parts and ("prepare", "ready", "") in commands
-    assert ("train", "not ready", "ScanQA train (qa/ScanQA_v1.0_train.json)") in commands and not problems
+    assert ("train", "not ready", "ScanQA train (qa/ScanQA_v1.0_train.json)") in commands
+    assert not problems and not notes
     assert json.loads(json.dumps(report.json()))["missing"]["train"] == list(report.missing["train"])
 
 
@@ -93,6 +94,10 @@ def test_each_problem_is_found(tiny: DataFolder) -> None:
     assert found["scene with only one of aggregation and segments"] == (1, ("scene0002_00",))
     assert found["unreadable file"][0] == 1 and "ScanQA_v1.0_test_w_obj.json" in found["unreadable file"][1][0]
     assert len(found) == 11
+    tables = check(tiny).tables()
+    notes = {row[0] for row in tables["worth knowing", "times", "such as"]}
+    assert len(notes) == 3 and "annotated scene without scan" in notes
+    assert {row[0] for row in tables["looks wrong", "times", "such as"]} == found.keys() - notes
 
 
 def test_damaged_files_are_problems(tiny: DataFolder) -> None:

@@ -75,6 +75,8 @@ def prepare(
             for columns, rows in report.tables().items():
                 if rows:
                     table("", columns, rows)
+        if wrong := [problem.kind for problem in report.problems if not problem.harmless]:
+            raise DataError(f"{data}: looks wrong ({', '.join(wrong)}); mend what is listed.")
         return
     with progress("prepare") as update:
         outcome = prepare_folder(

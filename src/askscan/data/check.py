@@ -17,6 +17,11 @@ from askscan.errors import DataError
 from askscan.records import Description, Question
 
 _NUM_EXAMPLES = 3
+_NO_ALIGNMENT = "scene without axisAlignment (used as it stands)"
+_NO_SCAN = "annotated scene without scan"
+_NO_LABEL = "unknown label in questions (taken as others)"
+_HARMLESS = (_NO_ALIGNMENT, _NO_SCAN, _NO_LABEL)
+"""Test scans have no alignment, few people have all scans, and what needs one that is not there refuses to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class Problem:
     kind: str
     count: int
     examples: tuple[str, ...]
+    harmless: bool
+    """Worth knowing, but no scene or training comes out wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +59,15 @@ class CheckReport:
         """Rows to print, by their column titles."""
         parts = [(part.name, f"{part.count:,}" if part.count else "-", part.detail) for part in self.parts]
         commands = [(c, "not ready" if needs else "ready", "\n".join(needs)) for c, needs in self.missing.items()]
-        problems = [(p.kind, f"{p.count:,}", "\n".join(p.examples)) for p in self.problems]
+        problems, notes = (
+            [(p.kind, f"{p.count:,}", "\n".join(p.examples)) for p in self.problems if p.harmless == harmless]
+            for harmless in (False, True)
+        )
         return {
             ("what", "found", "where"): parts,
             ("askscan ...", "is", "needs"): commands,
             ("looks wrong", "times", "such as"): problems,
+            ("worth knowing", "times", "such as"): notes,
         }
 
     def json(self) -> dict[str, object]:
@@ -73,7 +84,7 @@ class _Problems:
 
     def report(self) -> tuple[Problem, ...]:
         return tuple(
-            Problem(kind=kind, count=len(all_), examples=tuple(all_[:_NUM_EXAMPLES]))
+            Problem(kind=kind, count=len(all_), examples=tuple(all_[:_NUM_EXAMPLES]), harmless=kind in _HARMLESS)
             for kind, all_ in self.found.items()
         )
 
@@ -108,7 +119,7 @@ def check(folder: DataFolder) -> CheckReport:
     _check_annotations(annotations, objects, table, problems)
     scenes = annotations.scenes()
     for scene_id in sorted(set().union(*scenes.values()) - set(scans)):
-        problems.add("annotated scene without scan", scene_id)
+        problems.add(_NO_SCAN, scene_id)
     parts = _parts(folder, kinds, annotations, problems)
     return CheckReport(parts=parts, missing=_missing(folder, parts, scenes), problems=problems.report())
 
@@ -153,7 +164,7 @@ def _check_scans(
 
 def _check_alignment(path: Path, scene_id: str, problems: _Problems) -> None:
     if read_info(path).alignment is None:
-        problems.add("scene without axisAlignment (used as it stands)", scene_id)
+        problems.add(_NO_ALIGNMENT, scene_id)
 
 
 def _check_objects(
@@ -190,7 +201,7 @@ def _check_annotations(
                 seen.add(question.question_id)
                 unknown.update(question.object_names)
     for label in sorted(unknown - table.nyu40_of.keys() if table else ()):
-        problems.add("unknown label in questions (taken as others)", label)
+        problems.add(_NO_LABEL, label)
 
 
 def _check_question(
