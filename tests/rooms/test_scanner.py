@@ -47,6 +47,18 @@ def test_the_named_color_is_the_one_that_is_seen(scans: list[ScannedRoom]):
     assert right / total >= 0.97
 
 
+def test_black_wood_shows_its_grain_and_stays_black(scans: list[ScannedRoom]):
+    spread: dict[str, list[float]] = {"wood": [], "plastic": []}
+    for scan in scans:
+        for f in scan.room.furnishings:
+            if f.color == "black" and f.material in spread and not f.accents and f.kind not in ("tv", "monitor"):
+                rgb = scan.mesh.colors[scan.instance == f.object_id].astype(float)
+                assert nearest_color(tuple(np.median(rgb, axis=0))) == "black"
+                spread[f.material].append(float(rgb.mean(axis=1).std()))
+    assert min(len(values) for values in spread.values()) > 3
+    assert np.median(spread["wood"]) > 1.4 * np.median(spread["plastic"])
+
+
 def test_walls_lie_along_the_axes_only_after_alignment(scans: list[ScannedRoom]):
     turned = 0
     for scan in scans[:6]:

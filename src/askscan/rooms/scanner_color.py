@@ -45,7 +45,7 @@ def _wood(s: Spot) -> Float[ndarray, "v"]:
 
 
 def _metal(s: Spot) -> Float[ndarray, "v"]:
-    ramp = np.sin(s.local[:, 0] * 2.2 + 6.3 * s.phase)
+    ramp = np.sin(s.local[:, 0] * 7.0 + 6.3 * s.phase)
     return 1.0 + 0.1 * ramp + 0.15 * _gleam(s, 8)
 
 
@@ -67,6 +67,8 @@ _TEXTURES: Mapping[str, Callable[[Spot], Float[ndarray, "v"]]] = MappingProxyTyp
     }
 )
 _PALE = np.array([205.0, 228.0, 240.0])
+_LEAST_CONTRAST = 70.0
+"""A texture varies as on a surface of this brightness where it is on a darker one."""
 
 
 def paint(
@@ -94,6 +96,8 @@ def paint(
         at = np.flatnonzero(materials == name)
         spot = Spot(local=local[at], normals=surface.normals[at], phase=phase[at], noise=noise[at])
         factor[at] = _TEXTURES[name](spot)
+    # What light does on a dark surface is not darker in proportion: black wood still shows its grain.
+    factor = 1 + (factor - 1) * np.maximum(1.0, _LEAST_CONTRAST / base.mean(axis=1))
     rgb = base * (factor * _shade(surface, rng))[:, None]
     rgb *= rng.uniform(0.95, 1.05) * (1 + rng.uniform(-0.025, 0.025, 3))
     rgb += 4.0 * noise[::-1, None] + rng.normal(0.0, 3.0, rgb.shape)
