@@ -110,3 +110,16 @@ def test_nothing_is_under_the_open_side_of_an_l(bedroom: Room) -> None:
     bent = tuple(replace(f, shape="l-shaped") if f.object_id == DESK else f for f in bedroom.furnishings)
     under = relate(replace(bedroom, furnishings=bent)).under
     assert not under.sure.any() and under.maybe[TRASH_CAN, DESK]
+
+
+def test_round_things_across_a_corner_are_not_next_to_each_other(bedroom: Room) -> None:
+    """Their boxes are 0.25 m apart, they themselves 0.60 m: their centres' distance less two radii."""
+    round_ = [
+        replace(bedroom.furnishings[STOOL], object_id=k, center=(x, y, 0.35), size=(1.0, 1.0, 0.7))
+        for k, (x, y) in enumerate(((1.0, 1.0), (2.25, 2.0)))
+    ]
+    apart = relate(replace(bedroom, furnishings=tuple(round_)))
+    assert apart.gap_m[0, 1] == pytest.approx(0.25) and np.hypot(1.25, 1.0) - 1.0 > 0.4
+    assert not apart.next_to.sure.any() and apart.next_to.maybe[0, 1]
+    square = tuple(replace(f, shape="square", heading_rad=0.0) for f in round_)
+    assert relate(replace(bedroom, furnishings=square)).next_to.sure[0, 1]

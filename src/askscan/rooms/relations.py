@@ -141,8 +141,23 @@ def _next_to(
     headings = np.array([f.heading_rad for f in items])
     round_corner = np.logical_and.outer(*[np.array([f.on_wall for f in items], dtype=bool)] * 2)
     round_corner &= np.cos(headings[:, None] - headings[None, :]) < 0.9
-    sure = same_level & (gap < sure_reach) & (shared > 0.5) & ~stacked & ~round_corner
+    sure = same_level & (_outline_gap(items, (low + high) / 2) < sure_reach) & (shared > 0.5) & ~stacked & ~round_corner
     return _graded(sure, np.where(same_level, gap < reach + 0.3, gap < 0.1) & (shared > 0) & ~stacked)
+
+
+def _outline_gap(items: Sequence[Furnishing], center: np.ndarray) -> np.ndarray:
+    """Horizontal distance of ellipses and turned rectangles: the corner of a box may be far from what it holds.
+
+    Convex outlines are as far apart as their widest gap along any direction.
+    """
+    direction = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    angle = direction - np.array([f.heading_rad for f in items]).reshape(-1, 1)
+    x, y = np.moveaxis(own_size(items)[:, None, :2] / 2 * np.stack([np.cos(angle), np.sin(angle)], axis=-1), -1, 0)
+    curved = np.array([f.shape in ("round", "oval") for f in items], dtype=bool)[:, None]
+    extent = np.where(curved, np.hypot(x, y), np.abs(x) + np.abs(y))
+    offset = center[None, :, :2] - center[:, None, :2]
+    apart = offset @ np.stack([np.cos(direction), np.sin(direction)]) - extent[:, None] - extent[None]
+    return np.maximum(apart.max(axis=-1), 0)
 
 
 def _under(items: Sequence[Furnishing], low: np.ndarray, high: np.ndarray, axis_gap: np.ndarray) -> Graded:
