@@ -28,6 +28,18 @@ def test_a_seed_gives_one_plan():
     assert plan_room(77).room != plan_room(78).room
 
 
+def test_accents_are_colors_of_parts_large_enough_to_see(plans: list[Plan]):
+    named = 0
+    for plan in plans:
+        for item, placed in zip(plan.room.furnishings, plan.placed, strict=True):
+            assert set(item.accents) <= {p.paint[0] for p in placed.piece.parts} - {item.color}
+            assert item.kind != "keyboard" or not item.accents
+            if item.kind == "office chair" and item.color not in ("black", "gray"):
+                assert {"black", "gray"} & set(item.accents)  # five feet, a column, five wheels
+                named += 1
+    assert named > 5
+
+
 def _solids(placed: Placed) -> list[Solid]:
     turn, at = placed.rotation, np.array(placed.position)
     return [

@@ -118,6 +118,14 @@ def test_known_answers(bedroom: Room) -> None:
         assert expected in found, expected
 
 
+def test_colors_of_parts_count_where_one_object_is_asked_for(bedroom: Room) -> None:
+    def found(room: Room) -> set[str]:
+        return {c.answers[0] for c in candidates(room) if c.form == "what_colored" and c.slots["color"] == "purple"}
+
+    framed = tuple(replace(f, accents=("purple",)) if f.kind == "bed" else f for f in bedroom.furnishings)
+    assert found(bedroom) == {"stool"} and not found(replace(bedroom, furnishings=framed))
+
+
 def test_same_generator_same_questions(bedroom: Room) -> None:
     first, second = (ask(bedroom, np.random.default_rng(3)) for _ in range(2))
     assert first == second != ask(bedroom, np.random.default_rng(4))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ AGAINST_WALL_M = 0.15
 IN_CORNER_M = 0.4
 _TOUCH_M = 0.004
 """Solids that overlap by less than this only touch."""
+ACCENT_M2 = 0.1
+"""Surface from which a second colour of a piece is seen at a glance."""
 WALL_HEADINGS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
 """Where a piece looks to with its back to the wall x = 0, y = 0, x = width, y = depth."""
 
@@ -358,7 +361,16 @@ def describe(
         against_wall=standing and min(gaps) < AGAINST_WALL_M,
         in_corner=standing and min(gaps[0], gaps[2]) < IN_CORNER_M and min(gaps[1], gaps[3]) < IN_CORNER_M,
         group=placed.group,
+        accents=_accents(piece),
     )
+
+
+def _accents(piece: Piece) -> tuple[str, ...]:
+    area: dict[str, float] = defaultdict(float)
+    for part in piece.parts:
+        x, y, z = part.size
+        area[part.paint[0]] += 2 * (x * y + y * z + z * x)
+    return tuple(sorted(c for c, area_m2 in area.items() if c != piece.look.color and area_m2 > ACCENT_M2))
 
 
 def plan_room(seed: int) -> Plan:

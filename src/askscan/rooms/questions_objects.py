@@ -113,7 +113,7 @@ def placed(finder: Finder) -> Iterator[Candidate]:
             context = f"{phrase} {finder.kind(a)}"
             yield from _found("kind_placed", context, finder, _answers(finder, sure, maybe), (a,), where=where)
             for color in sorted({f.color for f in items if sure[f.object_id] and has_clear_color(f)}):
-                colored = np.array([f.color == color or not has_clear_color(f) for f in items])
+                colored = np.array([color in (f.color, *f.accents) or not has_clear_color(f) for f in items])
                 clear = np.array([has_clear_color(f) for f in items])
                 found = _answers(finder, sure & colored & clear, maybe & colored)
                 yield from _found("what_colored_placed", context, finder, found, (a,), where=where, color=color)
@@ -127,7 +127,7 @@ def placed(finder: Finder) -> Iterator[Candidate]:
 def colored(finder: Finder) -> Iterator[Candidate]:
     """What is the only red object in the room."""
     clear = [f for f in finder.room.furnishings if has_clear_color(f)]
-    number = Counter(f.color for f in finder.room.furnishings)
+    number = Counter(color for f in finder.room.furnishings for color in (f.color, *f.accents))
     number.update((finder.room.wall_color, finder.room.floor_color))
     for item in clear:
         if number[item.color] == 1 and max(item.size) >= 0.3:

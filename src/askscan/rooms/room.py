@@ -53,6 +53,8 @@ class Furnishing:
     """Stands on the floor within 0.4 m of two walls that meet."""
     group: int | None = None
     """objectId of the piece it was placed with (a chair with its table or desk, a nightstand with its bed)."""
+    accents: tuple[str, ...] = ()
+    """Other colours that are seen on it: of a chair's legs, a bed's frame, the books in a shelf."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
