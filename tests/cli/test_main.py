@@ -195,6 +195,17 @@ def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, 
     assert "question-only" in refuse("export", blind, "--out", tmp_path / "out.pth", "--format", "votenet")
 
 
+def test_a_teacher_that_is_finished_says_so(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refuse: Refuse
+):
+    sizes = "steps=2 vocab_size=300 text_width=64 text_layers=1 vision_width=64 vision_layers=1 image_size=32"
+    arguments = ["teacher", str(data), "--out", str(tmp_path / "clip"), "--device", "cpu", "--set", *sizes.split()]
+    for said in ("a teacher trained on 6 pictures", "this teacher is finished, nothing to do"):
+        assert cli.main(arguments) == 0
+        assert said in capsys.readouterr().out
+    assert "holds no teacher of these settings" in refuse(*arguments, "seed=1")
+
+
 def test_a_check_that_finds_something_wrong_is_exit_2(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = shutil.copytree(data, tmp_path / "data")
     assert cli.main(["prepare", str(folder), "--check"]) == 0

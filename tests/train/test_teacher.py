@@ -1,12 +1,13 @@
 """A few steps on made-up pictures: the loss falls, the folder loads, the right sentence is found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, DataError
 from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.teacher import Teacher
 from askscan.train import teacher as teaching
@@ -40,8 +41,52 @@ def test_learns_and_loads(tmp_path: Path) -> None:
     images = teacher.embed_images(made_up().images)
     assert recall_at(cosine_similarity(texts, images), torch.arange(4), ks=(1,))["R@1"] >= 75
     assert not (tmp_path / "teacher.partial").exists()
-    with pytest.raises(ConfigError, match="not empty"):
-        train_teacher(made_up(), tmp_path / "teacher", TINY)
+    assert not train_teacher(made_up(), tmp_path / "teacher", TINY)  # there is nothing to do
+    for data, config in (
+        (made_up(), replace(TINY, steps=61)),
+        (replace(made_up(), images=made_up().images[::-1]), TINY),
+    ):
+        with pytest.raises(ConfigError, match="not empty"):
+            train_teacher(data, tmp_path / "teacher", config)
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teaching, "_SAVE_EVERY_S", -1.0)  # after every step
+    assert train_teacher(made_up(), tmp_path / "whole", TINY)
+    seen: list[int] = []
+
+    def stop(step: int, loss: float) -> None:
+        seen.append(step)
+        if seen == [20, 40]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(made_up(), tmp_path / "cut", TINY, progress=stop)
+    assert not (tmp_path / "cut").exists()
+    assert train_teacher(made_up(), tmp_path / "cut", TINY, progress=stop)
+    assert seen == [20, 40, 40, 60]  # from step 39, the last one that was saved
+    names = {path.name for path in (tmp_path / "cut").iterdir()}
+    assert names == {path.name for path in (tmp_path / "whole").iterdir()} and "last.pt" not in names
+    assert all((tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
+
+
+def test_what_another_teacher_left_unfinished_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "_SAVE_EVERY_S", -1.0)
+    seen: list[int] = []
+
+    def stop(step: int, loss: float) -> None:
+        seen.append(step)
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train_teacher(made_up(), tmp_path / "cut", replace(TINY, seed=len(seen)), progress=stop)
+    assert seen == [20, 20]
+    (tmp_path / "cut.partial" / "last.pt").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"last\.pt: cannot be read.*delete it"):
+        train_teacher(made_up(), tmp_path / "cut", replace(TINY, seed=1))
 
 
 def test_tokenizer_knows_its_words_and_reads_any_text() -> None:

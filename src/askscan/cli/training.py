@@ -34,13 +34,17 @@ Accelerator = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(name="devi
 def teacher(
     data: Data,
     *,
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR", help="New folder to write.")],
-    settings: Settings = (),
+    out: Out,
+    settings: Annotated[
+        tuple[tuple[str, ...], ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(name="set", metavar="FIELD=VALUE", help="Change size or training, such as steps=500."),
+    ] = (),
     device: str = "auto",
 ) -> None:
     """Train a small CLIP (the teacher) on the pictures and sentences of a collection.
 
-    It takes minutes on a GPU. The folder is written at the end: a training that was stopped starts over.
+    It takes minutes on a GPU. The folder is written at the end. The same command again goes on where it stopped.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
@@ -55,8 +59,9 @@ def teacher(
     config = override(TeacherConfig(), chain(*settings))
     texts = picture_texts(folder, "train")
     with progress("teacher") as update:
-        train_teacher(texts, out, config, device=where, progress=lambda step, loss: update(step, config.steps))
-    say(f"{out}: a teacher trained on {len(texts.images)} pictures.")
+        news = train_teacher(texts, out, config, device=where, progress=lambda step, loss: update(step, config.steps))
+    what = "a teacher trained" if news else "this teacher is finished, nothing to do: it was trained"
+    say(f"{out}: {what} on {len(texts.images)} pictures.")
     try:
         unseen = picture_texts(folder, "val")
     except DataError:

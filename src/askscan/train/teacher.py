@@ -7,10 +7,14 @@ knows the words of questions as well.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import os
+import pickle
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +26,9 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn import functional as F
 
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, DataError
+from askscan.files import claim, replacing
+from askscan.plain import to_plain
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<start>", "<end>")
 MAX_TOKENS = 77
@@ -31,6 +37,9 @@ _SCALES = (0.85, 1.1)
 """Sides of the part of a picture that is shown in training."""
 _SHIFT = 0.08
 """How far its middle lies from the picture's at most, in half pictures."""
+_MANIFEST, _STATE = "training.json", "last.pt"
+"""What a teacher was trained on and how; where an unfinished training stands."""
+_SAVE_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,21 +217,36 @@ def train_teacher(
     *,
     device: torch.device | str = "cpu",
     progress: Callable[[int, float], None] | None = None,
-) -> None:
+) -> bool:
     """Train a small CLIP and write it to `out` as a Hugging Face folder (16-bit weights).
+
+    A training that was stopped goes on from where it stood up to a minute before, which `out`.partial keeps.
 
     Args:
         data: Pictures and texts of the training scenes.
-        out: A folder that does not exist yet, or is empty.
+        out: A folder that does not exist yet, is empty, or holds the same teacher.
         config: Size and schedule.
         device: Where to train.
         progress: Called after every step with the step's number and the loss.
+
+    Returns:
+        Whether there was something to do: not if `out` holds this teacher already.
+
+    Raises:
+        ConfigError: `out` holds something else.
+        DataError: What an earlier call left cannot be read.
     """
     from transformers import CLIPImageProcessorPil
     from transformers.utils.logging import disable_progress_bar
 
+    about, partial = _about(data, config), out.with_name(out.name + ".partial")
+    if _is_of(out, about):
+        return False
     if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty; give a new folder for the teacher.")
+        raise ConfigError(f"{out}: is not empty and holds no teacher of these settings and texts; give a new folder.")
+    if not _is_of(partial, about):
+        shutil.rmtree(partial, ignore_errors=True)
+        claim(partial, _MANIFEST, about, what="teacher")
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": config.image_size},
         crop_size={"height": config.image_size, "width": config.image_size},
@@ -231,17 +255,32 @@ def train_teacher(
     tokenizer = build_tokenizer(iter(every_text), config.vocab_size)
     model = build_clip(config, tokenizer).to(device)
     images = processor(images=list(data.images), return_tensors="pt", input_data_format="channels_last")["pixel_values"]
-    _optimise(model, tokenizer, images.to(device, torch.bfloat16), data, config, progress)
+    _optimise(model, tokenizer, images.to(device, torch.bfloat16), data, config, partial / _STATE, progress)
 
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     disable_progress_bar()
     model.half().cpu().save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     processor.save_pretrained(partial)
+    (partial / _STATE).unlink(missing_ok=True)
     if out.exists():
         out.rmdir()
     os.replace(partial, out)
+    return True
+
+
+def _about(data: PictureTexts, config: TeacherConfig) -> dict[str, Any]:
+    """Plain values that decide a teacher."""
+    digest = hashlib.blake2b(repr((data.sentences, data.questions)).encode(), digest_size=8)
+    for image in data.images:
+        digest.update(image.tobytes())
+    return {"config": to_plain(config), "data": digest.hexdigest()}
+
+
+def _is_of(folder: Path, about: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads((folder / _MANIFEST).read_bytes()) == about)
+    except (OSError, ValueError):
+        return False
 
 
 def _optimise(
@@ -250,6 +289,7 @@ def _optimise(
     images: Tensor,
     data: PictureTexts,
     config: TeacherConfig,
+    state: Path,
     progress: Callable[[int, float], None] | None,
 ) -> None:
     rng = np.random.default_rng(config.seed)
@@ -260,8 +300,10 @@ def _optimise(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warmup_cosine(step, config))
     batch_size = min(config.batch_size, len(images))
     texts = TextSampler(data, tokenizer, MAX_TOKENS)
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    first, saved_at = _resume(state, parts, rng), time.monotonic()
     model.train()
-    for step in range(config.steps):
+    for step in range(first, config.steps):
         scenes = rng.choice(len(images), batch_size, replace=False)
         ids = torch.from_numpy(texts.draw(scenes, config.texts_per_picture, rng)).to(images.device)
         pixels = moved(images[torch.from_numpy(scenes).to(images.device)], rng)
@@ -277,7 +319,26 @@ def _optimise(
         schedule.step()
         if progress is not None and (step % 20 == 19 or step + 1 == config.steps):
             progress(step + 1, float(loss.detach()))
+        if time.monotonic() - saved_at > _SAVE_EVERY_S:
+            with replacing(state) as temporary:
+                standing = {name: part.state_dict() for name, part in parts.items()}
+                torch.save(standing | {"rng": rng.bit_generator.state, "steps": step + 1}, temporary)
+            saved_at = time.monotonic()
     model.eval()
+
+
+def _resume(state: Path, parts: Mapping[str, Any], rng: np.random.Generator) -> int:
+    """Bring everything to where an earlier call stopped; the steps that it did."""
+    if not state.is_file():
+        return 0
+    try:
+        saved = torch.load(state, map_location="cpu", weights_only=True)
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        rng.bit_generator.state = saved["rng"]
+        return int(saved["steps"])
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{state}: cannot be read ({error!s:.100}); delete it to start over.") from error
 
 
 def _warmup_cosine(step: int, config: TeacherConfig) -> float:
