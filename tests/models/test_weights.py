@@ -26,9 +26,11 @@ from askscan.models.votenet import DetectorConfig
 from askscan.models.weights import (
     BACKBONE,
     FIRST_LAYER,
+    Foreign,
     export,
     load_into,
     read_checkpoint,
+    with_answers,
     write_export,
 )
 
@@ -348,3 +350,18 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
     (tmp_path / "folder").mkdir()
     with pytest.raises(WeightsError, match="holds none of"):
         read_checkpoint(tmp_path / "folder")
+
+
+def test_answers_find_their_rows_by_name() -> None:
+    config = tiny.SCAN_QA
+    model, other = ScanQA(replace(config, num_answers=3)), ScanQA(replace(config, num_answers=4))
+    foreign = Foreign(path=Path("run"), kind="askscan-qa", tensors=model.state_dict())
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    load_into(other, with_answers(foreign, ["chair", "two", "brown"], ["brown", "table", "chair", "left"], other))
+    after = other.state_dict()
+    for name in ("answer_head.out.weight", "answer_head.out.bias"):
+        wanted = [model.state_dict()[name][2], before[name][1], model.state_dict()[name][0], before[name][3]]
+        torch.testing.assert_close(after[name], torch.stack(wanted), rtol=0, atol=0)
+    torch.testing.assert_close(after["answer_head.hidden.weight"], model.state_dict()["answer_head.hidden.weight"])
+    with pytest.raises(WeightsError, match="3 answers, but 2 are listed"):
+        with_answers(foreign, ["chair", "two"], ["two"], other)

@@ -79,6 +79,18 @@ def test_the_same_command_again_does_nothing(data: DataFolder, tmp_path: Path, t
         train_answers(data, tmp_path / "other", config, teacher=teacher, devices=CPU, init=tmp_path)
 
 
+def test_answers_start_from_a_run_that_answers(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
+    train_answers(data, tmp_path / "first", stand_ins.small_answers(1), teacher=teacher, devices=CPU)
+    known = json.loads((tmp_path / "first" / "answers.json").read_text())
+    said: list[str] = []
+    start = {"teacher": teacher, "devices": CPU, "init": tmp_path / "first", "say": said.append}
+    train_answers(data, tmp_path / "second", stand_ins.small_answers(1), **start)
+    assert any(f"model tensors from askscan question answering; it knows {len(known)} of the" in text for text in said)
+    (tmp_path / "first" / "answers.json").unlink()
+    with pytest.raises(WeightsError, match=r"no answers\.json beside the weights"):
+        train_answers(data, tmp_path / "third", stand_ins.small_answers(1), **start)
+
+
 def test_weights_that_do_not_fit_leave_no_folder(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
     pretrain(data, tmp_path / "pre", stand_ins.small_pretrain(2), teacher=teacher, devices=CPU)
     config = stand_ins.small_answers(2)

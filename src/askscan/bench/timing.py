@@ -20,6 +20,7 @@ from statistics import median
 import torch
 
 from askscan import __version__
+from askscan.train.graph import on_stream, record, streams
 
 Run = Callable[[], object]
 _WARM_UPS = 3
@@ -115,17 +116,10 @@ def _mark() -> torch.cuda.Event:
 
 
 def _recorded(run: Run, generators: Sequence[torch.Generator]) -> Run:
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM_UPS):
-            run()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
-    with torch.cuda.graph(graph, stream=stream):
-        run()
+    stream, _ = streams(torch.cuda.current_device())
+    for _ in range(_WARM_UPS):
+        on_stream(stream, run)
+    graph, _ = record(run, stream, generators)
     graph.replay()
     return graph.replay
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from askscan.data.bank import SceneBank
 from askscan.data.questions import EpochSampler, QuestionBank, RaggedTokens
-from askscan.data.situations import views_of
+from askscan.data.situations import Views, views_of
 from askscan.geometry.boxes import Boxes, box_corners
 from askscan.geometry.nms import nms_3d
 from askscan.metrics.detection import SceneDetections
@@ -21,6 +20,8 @@ from askscan.models.decoding import NMS_IOU, NUM_ANSWERS, decode_answers
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import AnswerOutput, Prediction, Question
 from askscan.train.config import AnswerConfig
+from askscan.train.devices import autocast
+from askscan.train.graph import Recorded, mapped
 
 TEXTS_PER_SCENE = 16
 MIN_POINTS_IN_BOX = 5
@@ -82,38 +83,32 @@ def predict(
     found: dict[int, tuple[Prediction, Detail]] = {}
     detections: dict[str, SceneDetections] = {}
     device = bank.xyz.device
+    view, text = steps.scene[0].to(device, copy=True), steps.text[0].to(device, copy=True)
+    generator = torch.Generator(device)
+    answer = Recorded(
+        lambda: _answer(module, config, asked, bank, views, view, text, generator), device, generators=[generator]
+    )
     for number in range(len(steps)):
-        view, text, mask = steps.scene[number].to(device), steps.text[number], steps.mask[number].numpy()
-        text_tokens = asked.tokens(text.to(device))
-        if isinstance(module, QuestionOnly):
-            logits = module(text_tokens)
-            best = logits.answer_logits.float().topk(min(NUM_ANSWERS, len(vocabulary)), dim=-1)
-            answers, confidence = best.indices.cpu().numpy(), best.values.sigmoid().cpu().numpy()
-            corners, classes = None, logits.object_class_logits.argmax(-1).cpu().numpy()
-        else:
-            rows, generator = views.scene[view], torch.Generator(device).manual_seed(number)
-            sample = bank.sample(rows, config.inputs, generator, frame=views.frame_of(view))
-            output = module(sample.batch.points, text_tokens)
-            decoded = decode_answers(output)
-            answers, confidence = decoded.answer.cpu().numpy(), decoded.confidence.cpu().numpy()
-            corners = box_corners(decoded.center, decoded.size).double().cpu().numpy()
-            classes = decoded.object_class.cpu().numpy()
-            if views.frame is None:
-                of_scene = _detections(sample.batch.points, output, decoded.boxes)
-                for row, found_boxes in zip(rows.tolist(), of_scene, strict=True):
-                    detections.setdefault(bank.scene_ids[row], found_boxes)
-            else:
-                corners = None  # an agent's boxes are in the agent's axes, and SQA3D asks for none
-        for i, j in np.argwhere(mask):
-            q = int(text[i, j])
+        view.copy_(steps.scene[number])
+        text.copy_(steps.text[number])
+        generator.manual_seed(number)
+        step: _Answered = mapped(answer(), lambda tensor: tensor.cpu())
+        if step.detections is not None:
+            for row, *boxes in zip(step.scene.tolist(), *step.detections, strict=True):
+                detections.setdefault(bank.scene_ids[row], _survivors(*boxes))
+        for i, j in steps.mask[number].nonzero().tolist():
+            q = int(steps.text[number, i, j])
             found[q] = (
                 Prediction(
                     scene_id=questions[q].scene_id,
                     question_id=questions[q].question_id,
-                    answers=tuple(vocabulary[a] for a in answers[i, j]),
-                    corners=None if corners is None else corners[i, j],
+                    answers=tuple(vocabulary[a] for a in step.answer[i, j].tolist()),
+                    corners=None if step.corners is None else step.corners[i, j].double().numpy(),
                 ),
-                Detail(confidence=tuple(map(float, confidence[i, j])), object_class=int(classes[i, j])),
+                Detail(
+                    confidence=tuple(step.confidence[i, j].tolist()),
+                    object_class=int(step.object_class[i, j]),
+                ),
             )
         if progress is not None:
             progress(number + 1, len(steps))
@@ -125,8 +120,63 @@ def predict(
     )
 
 
-def _detections(points: Float[Tensor, "b n c"], output: AnswerOutput, boxes: Boxes) -> list[SceneDetections]:
-    """Per scene the boxes that hold points and survive suppression, whatever their objectness."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """What a step finds, as tensors on the device."""
+
+    scene: Int[Tensor, "b"]
+    """Bank rows that were shown."""
+    answer: Int[Tensor, "b q r"]
+    confidence: Float[Tensor, "b q r"]
+    object_class: Int[Tensor, "b q"]
+    corners: Float[Tensor, "b q 8 3"] | None
+    """None for the baseline, and for agents: their boxes are in their own axes, and SQA3D asks for none."""
+    detections: tuple[Tensor, ...] | None
+    """Centre, size, objectness, class probability and whether it is kept, of each proposal."""
+
+
+def _answer(
+    module: ScanQA | QuestionOnly,
+    config: AnswerConfig,
+    asked: QuestionBank,
+    bank: SceneBank,
+    views: Views,
+    view: Int[Tensor, "b"],
+    text: Int[Tensor, "b q"],
+    generator: torch.Generator,
+) -> _Answered:
+    """Answer some questions about some views. Without host synchronisation."""
+    scene, tokens = views.scene[view], asked.tokens(text)
+    if isinstance(module, QuestionOnly):
+        guess = module(tokens)
+        logits = guess.answer_logits.float()
+        best = logits.topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+        return _Answered(
+            scene=scene,
+            answer=best.indices,
+            confidence=best.values.sigmoid(),
+            object_class=guess.object_class_logits.argmax(-1),
+            corners=None,
+            detections=None,
+        )
+    points = bank.sample(scene, config.inputs, generator, frame=views.frame_of(view)).batch.points
+    with autocast(config.loop.precision, points.device):
+        output: AnswerOutput = module(points, tokens)
+    output = mapped(output, lambda tensor: tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+    decoded = decode_answers(output)
+    own_axes = views.frame is not None
+    return _Answered(
+        scene=scene,
+        answer=decoded.answer,
+        confidence=decoded.confidence,
+        object_class=decoded.object_class,
+        corners=None if own_axes else box_corners(decoded.center, decoded.size),
+        detections=None if own_axes else _detections(points, output, decoded.boxes),
+    )
+
+
+def _detections(points: Float[Tensor, "b n c"], output: AnswerOutput, boxes: Boxes) -> tuple[Tensor, ...]:
+    """See `_Answered`: kept are boxes that hold points and survive suppression, whatever their objectness."""
     size = boxes.size.clamp_min(0)
     low, high = boxes.center - size / 2, boxes.center + size / 2
     inside = torch.stack(
@@ -138,12 +188,13 @@ def _detections(points: Float[Tensor, "b n c"], output: AnswerOutput, boxes: Box
     kept = nms_3d(
         boxes.center, size, boxes.objectness, boxes.semantic_class, inside >= MIN_POINTS_IN_BOX, iou_threshold=NMS_IOU
     )
-    probability = output.detector.semantic_scores.float().softmax(-1)
-    arrays = (x.double().cpu().numpy() for x in (boxes.center, size, boxes.objectness, probability))
-    center, sizes, objectness, classes = arrays
-    return [
-        SceneDetections(
-            center=center[i][k], size=sizes[i][k], objectness=objectness[i][k], class_probability=classes[i][k]
-        )
-        for i, k in enumerate(kept.cpu().numpy())
-    ]
+    return boxes.center, size, boxes.objectness, output.detector.semantic_scores.softmax(-1), kept
+
+
+def _survivors(center: Tensor, size: Tensor, objectness: Tensor, probability: Tensor, kept: Tensor) -> SceneDetections:
+    def rest(values: Tensor) -> ndarray:
+        return values[kept].double().numpy()
+
+    return SceneDetections(
+        center=rest(center), size=rest(size), objectness=rest(objectness), class_probability=rest(probability)
+    )

@@ -177,10 +177,10 @@ class Backbone(nn.Module):
         self.fp1 = FeaturePropagation(widths[4] + widths[3], config.fp_channels[0])
         self.fp2 = FeaturePropagation(config.fp_channels[0][-1] + widths[2], config.fp_channels[1])
 
-    @torch.no_grad()
     def indices(self, xyz: Float[Tensor, "b n 3"]) -> BackboneIndices:
         """Centres and neighbourhoods of a batch of clouds; independent of the weights."""
-        config = self.config
+        config, kernels = self.config, self.training and xyz.is_cuda and torch.is_grad_enabled()
+        xyz = xyz.detach()
         centers = farthest_points(xyz, config.num_centers[0])
         levels = self._levels(xyz, centers)
         neighbors = tuple(
@@ -191,7 +191,6 @@ class Backbone(nn.Module):
             distance, index = three_nearest(fine, deep)
             coarse.append(index)
             weights.append(interpolation_weights(distance))
-        kernels = self.training and xyz.is_cuda
         return BackboneIndices(
             centers=centers,
             neighbors=neighbors,

@@ -18,7 +18,7 @@ from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
 from askscan.models.votenet import DetectorConfig
 from askscan.models.weights import BACKBONE, DETECTOR, FIRST_LAYER, TITLES, Foreign, published_inputs, read_checkpoint
 
-VOCABULARY = "answer_vocab.json"
+VOCABULARY, ANSWERS_FILE = "answer_vocab.json", "answers.json"
 """What tells a published question-answering folder from ours."""
 NUM_POINTS = 30_000
 """Points per scene where the options do not say."""
@@ -155,6 +155,23 @@ def read_published_run(folder: Path) -> PublishedRun:
     return PublishedRun(
         weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"], options=options
     )
+
+
+def read_vocabulary(run: Path) -> list[str]:
+    """The answers of a question-answering run, in the order of its answer head; ours, or a published one.
+
+    Args:
+        run: Its folder, or the file of its weights.
+
+    Raises:
+        WeightsError: The folder does not tell.
+    """
+    folder = run if run.is_dir() else run.parent
+    if (folder / ANSWERS_FILE).is_file():
+        return list(_json_object(folder / ANSWERS_FILE))
+    if (folder / VOCABULARY).is_file():
+        return sorted(_json_object(folder / VOCABULARY))
+    raise WeightsError(f"{run}: no {ANSWERS_FILE} beside the weights tells which answers it knows; give its run folder")
 
 
 def _published_inputs(backbone: BackboneConfig, options: Mapping[str, Any]) -> BackboneConfig:

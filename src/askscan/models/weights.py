@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ TITLES: dict[Kind, str] = {
 BACKBONE, DETECTOR, SCENE = "scene.detector.backbone.", "scene.detector.", "scene."
 FIRST_LAYER = f"{BACKBONE}sa1.mlp.0.linear.weight"
 POSITIONS = "scene.encoder.position_embedding."
+ANSWERS = "answer_head.out."
 COUNTER = "num_batches_tracked"
 
 PUBLISHED_PARTS: dict[Kind, dict[str, str]] = {
@@ -85,7 +86,7 @@ PUBLISHED_LAYERS = (
 REMEDIES = {
     "choose inputs and widths that match the file": (SCENE, "fusion."),
     "give the teacher that its model was trained with": ("head.linear.", "text_embedding."),
-    "start from its pre-training, since it knows another number of answers": ("answer_head.out.",),
+    "start from its pre-training, since it knows another number of answers": (ANSWERS,),
 }
 """What to do where parts (by our names) have another shape."""
 
@@ -308,6 +309,33 @@ def load_into(model: Pretrainer | ScanQA, foreign: Foreign) -> Coverage:
             state[name].copy_(tensor)
     source = TITLES[foreign.kind]
     return Coverage(num_loaded=len(found), num_wanted=num_wanted, part=part, source=source, notes=tuple(notes))
+
+
+def with_answers(foreign: Foreign, theirs: Sequence[str], ours: Sequence[str], model: ScanQA) -> Foreign:
+    """The checkpoint with the rows of its answer head in the order of another vocabulary.
+
+    Args:
+        foreign: Of question answering.
+        theirs: The answer of each of its rows.
+        ours: The answers of `model`, whose own rows stay for those that the checkpoint does not know.
+        model: What is to be filled.
+
+    Raises:
+        WeightsError: The checkpoint has another number of answers.
+    """
+    row, state, tensors = {answer: i for i, answer in enumerate(theirs)}, model.state_dict(), dict(foreign.tensors)
+    known = [i for i, answer in enumerate(ours) if answer in row]
+    rows = [row[ours[i]] for i in known]
+    for name in (f"{ANSWERS}weight", f"{ANSWERS}bias"):
+        tensor = foreign.get(name)
+        if tensor is None or tensor.shape[1:] != state[name].shape[1:]:
+            continue  # `load_into` tells
+        if len(tensor) != len(theirs):
+            raise WeightsError(f"{foreign.path}: has {len(tensor)} answers, but {len(theirs)} are listed; restore both")
+        tensors[published_name(foreign.kind, name) or name] = state[name].index_put(
+            (torch.tensor(known, dtype=torch.int64),), tensor[rows].to(state[name].dtype)
+        )
+    return replace(foreign, tensors=tensors)
 
 
 def _without_place(foreign: Foreign, state: Mapping[str, Tensor], prefix: str) -> list[str]:

@@ -215,7 +215,7 @@ def train_answers(
         module, filled = build(QuestionOnly, config.model, config.loop.seed), ""
     else:
         module = build(ScanQA, config.model, config.loop.seed)
-        filled = initialise(module, found, given=init is not None)
+        filled = initialise(module, found, given=init is not None, answers=list(counts))
     description = describe("answers", config, teacher, found, data, splits)
     status = open_run(session, {**description, "object_names": names}, force=force)
     if status == "finished":

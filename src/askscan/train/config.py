@@ -16,6 +16,8 @@ from askscan.models.scan_qa import ScanQAConfig
 from askscan.models.scene_encoder import SceneModelConfig
 from askscan.train.optim import OptimConfig
 
+Precision = Literal["32-true", "bf16-mixed"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopConfig:
@@ -31,7 +33,7 @@ class LoopConfig:
     """Questions or sentences of each scene of a step."""
     seed: int = 0
     """All randomness of a run: weights, order, sampling, augmentation, dropout."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """Arithmetic of the network on a GPU; positions, boxes and losses are always float32."""
     norm_momentum: float = 0.5
     """BatchNorm's weight of the new batch, at the beginning."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
 from askscan.errors import ConfigError
+from askscan.train.config import Precision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -29,7 +30,7 @@ class Devices:
     """Run a step as one CUDA graph, messages between GPUs included."""
 
 
-def launch(devices: Devices, precision: Literal["32-true", "bf16-mixed"]) -> Fabric:
+def launch(devices: Devices, precision: Precision) -> Fabric:
     """Start the processes (or join those that torchrun started) and set up their group.
 
     Raises:
@@ -54,6 +55,11 @@ def launch(devices: Devices, precision: Literal["32-true", "bf16-mixed"]) -> Fab
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"{devices.num_devices} devices on {devices.num_nodes} hosts: {reason}") from error
     return fabric
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """The context that gives a network outside training the arithmetic of its training."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed" and device.type == "cuda")
 
 
 def seed_of(*numbers: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -26,14 +27,14 @@ def tensors_of(record: object) -> list[Tensor]:
     return [tensor for part in _parts(record) for tensor in tensors_of(part)]
 
 
-def copied(record: Any) -> Any:
-    """The record with a copy of every tensor that `tensors_of` finds."""
+def mapped(record: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The record with a function applied to every tensor that `tensors_of` finds."""
     if isinstance(record, Tensor):
-        return record.clone()
+        return change(record)
     if isinstance(record, tuple):
-        return tuple(map(copied, record))
+        return tuple(mapped(part, change) for part in record)
     if is_dataclass(record) and not isinstance(record, type):
-        return type(record)(**{field.name: copied(getattr(record, field.name)) for field in fields(record)})
+        return type(record)(**{field.name: mapped(getattr(record, field.name), change) for field in fields(record)})
     return record
 
 
@@ -41,6 +42,73 @@ def _parts(record: object) -> Sequence[object]:
     if isinstance(record, tuple):
         return record
     return [getattr(record, field.name) for field in fields(record)] if is_dataclass(record) else []
+
+
+class Recorded(Generic[Batch]):
+    """A function of static tensors whose shapes never change: from its third call on one CUDA graph.
+
+    On other devices it is just called. The tensors of a result are overwritten by the next call.
+
+    Args:
+        run: Without gradients and without host synchronisation.
+        device: Where it computes.
+        generators: Random generators that it draws from.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[], Batch],
+        device: torch.device,
+        generators: Sequence[torch.Generator] = (),
+    ) -> None:
+        self._run, self._generators = run, tuple(generators)
+        self._plain_left = _EAGER_STEPS - 1
+        self._stream = streams(torch.cuda.current_device())[0] if device.type == "cuda" else None
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._result: Batch | None = None
+
+    def __call__(self) -> Batch:
+        """The function's result."""
+        if self._stream is None:
+            return self._run()
+        if self._graph is None and self._plain_left > 0:
+            self._plain_left -= 1
+            return on_stream(self._stream, self._run)
+        if self._graph is None:
+            self._graph, self._result = record(self._run, self._stream, self._generators)
+        self._graph.replay()
+        assert self._result is not None
+        return self._result
+
+
+@cache
+def streams(device: int) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
+    """Two streams of a device, always the same: libraries keep memory for each one that they have seen."""
+    return torch.cuda.Stream(device), torch.cuda.Stream(device)
+
+
+def on_stream(stream: torch.cuda.Stream, run: Callable[[], Batch]) -> Batch:
+    """Call a function on another stream, after and before what the current one does."""
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        result = run()
+    torch.cuda.current_stream().wait_stream(stream)
+    return result
+
+
+def record(
+    run: Callable[[], Batch],
+    stream: torch.cuda.Stream,
+    generators: Sequence[torch.Generator],
+) -> tuple[torch.cuda.CUDAGraph, Batch]:
+    """A function as a CUDA graph, and the result that its replays write to."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    # `thread_local`: the thread that watches over NCCL's messages may go on asking how far they are.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        result = run()
+    return graph, result
 
 
 class GraphedStep(Generic[Batch]):
@@ -62,7 +130,7 @@ class GraphedStep(Generic[Batch]):
     ) -> None:
         self._make_batch, self._train = make_batch, train
         self._generators = tuple(generators)
-        self._stream, self._side = torch.cuda.Stream(), torch.cuda.Stream()
+        self._stream, self._side = streams(torch.cuda.current_device())
         self._batch: Batch | None = None
         self.reset()
 
@@ -73,19 +141,16 @@ class GraphedStep(Generic[Batch]):
 
     def start(self) -> None:
         """Make the batch of the first step."""
-        self._batch = copied(self._make_batch())  # a batch may hold the static inputs themselves
+        self._batch = mapped(self._make_batch(), Tensor.clone)  # a batch may hold the static inputs themselves
 
     def __call__(self) -> None:
         """Train on the batch that is there and put the next one, made from the inputs as they stand, in its place."""
         if self._graph is None and self._eager_left > 0:
             self._eager_left -= 1
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):  # autograd must not remember the default stream
-                self._step()
-            torch.cuda.current_stream().wait_stream(self._stream)
+            on_stream(self._stream, self._step)  # autograd must not remember the default stream
             return
         if self._graph is None:
-            self._graph = self._record()
+            self._graph, _ = record(self._step, self._stream, self._generators)
         self._graph.replay()
 
     def _step(self) -> None:
@@ -98,12 +163,3 @@ class GraphedStep(Generic[Batch]):
         main.wait_stream(self._side)
         for there, new in zip(tensors_of(self._batch), tensors_of(following), strict=True):
             there.copy_(new)
-
-    def _record(self) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
-            graph.register_generator_state(generator)
-        # `thread_local`: the thread that watches over NCCL's messages may go on asking how far they are.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            self._step()
-        return graph

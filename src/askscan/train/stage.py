@@ -17,9 +17,9 @@ from askscan.data.folder import DEPTH_CONTRAST, DataFolder
 from askscan.data.prepared import load_prepared
 from askscan.errors import DataError, UserError, WeightsError
 from askscan.models.pretrainer import Pretrainer
-from askscan.models.published import fitted_detector
+from askscan.models.published import fitted_detector, read_vocabulary
 from askscan.models.scan_qa import ScanQA
-from askscan.models.weights import load_into, read_checkpoint, weights_file
+from askscan.models.weights import load_into, read_checkpoint, weights_file, with_answers
 from askscan.plain import to_plain
 from askscan.records import Description, Question
 from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
@@ -131,8 +131,10 @@ def build(cls: Callable[[Config], Module], config: Config, seed: int) -> Module:
         return cls(config)
 
 
-def initialise(module: Pretrainer | ScanQA, init: Path | None, *, given: bool) -> str:
+def initialise(module: Pretrainer | ScanQA, init: Path | None, *, given: bool, answers: Sequence[str] = ()) -> str:
     """Fill a network from a checkpoint; one that was only found may not fit.
+
+    Question answering starts from question answering with all of it: `answers`, the network's, find theirs by name.
 
     Returns:
         How much of it was filled, for the user; nothing without a checkpoint.
@@ -143,7 +145,12 @@ def initialise(module: Pretrainer | ScanQA, init: Path | None, *, given: bool) -
     if init is None:
         return ""
     try:
-        return f"{init}: {load_into(module, read_checkpoint(init))}"
+        foreign, known = read_checkpoint(init), ""
+        if isinstance(module, ScanQA) and foreign.kind in ("askscan-qa", "3dvqa-qa"):
+            theirs = read_vocabulary(init)
+            foreign = with_answers(foreign, theirs, answers, module)
+            known = f"; it knows {len(set(theirs) & set(answers))} of the {len(answers)} answers"
+        return f"{init}: {load_into(module, foreign)}{known}"
     except WeightsError as error:
         if given:
             raise
