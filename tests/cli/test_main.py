@@ -196,8 +196,9 @@ def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, 
 
 
 def test_a_teacher_that_is_finished_says_so(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refuse: Refuse
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refuse: Refuse
 ):
+    monkeypatch.setattr("askscan.evaluate.teaching.sentence_picture_recall", lambda *_: {"R@1": 50.0})
     sizes = "steps=2 vocab_size=300 text_width=64 text_layers=1 vision_width=64 vision_layers=1 image_size=32"
     arguments = ["teacher", str(data), "--out", str(tmp_path / "clip"), "--device", "cpu", "--set", *sizes.split()]
     for said in ("a teacher trained on 6 pictures", "this teacher is finished, nothing to do"):
