@@ -139,6 +139,15 @@ def test_epochs_and_seeds_differ():
     assert not torch.equal(orders[0], orders[2])
 
 
+def test_strange_texts_are_shown_the_next_scene_of_their_step():
+    scene_of = np.repeat(np.arange(8), 4)
+    steps = EpochSampler(scene=scene_of, scenes_per_step=4, texts_per_scene=4, strange_texts=1).epoch(0)
+    assert sorted(steps.text[steps.mask].tolist()) == list(range(32))
+    about = torch.from_numpy(scene_of)[steps.text]
+    assert torch.equal(about[..., 1:], steps.scene[..., None].expand(-1, -1, 3))
+    assert torch.equal(about[..., 0], steps.scene.roll(1, dims=1))
+
+
 def test_appearances_of_a_scene_are_spread_over_the_epoch():
     scene_of = np.repeat(np.arange(40), 16)
     steps = EpochSampler(scene=scene_of, scenes_per_step=8, texts_per_scene=4).epoch(0)

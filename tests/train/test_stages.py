@@ -91,6 +91,27 @@ def test_answers_start_from_a_run_that_answers(data: DataFolder, tmp_path: Path,
         train_answers(data, tmp_path / "third", stand_ins.small_answers(1), **start)
 
 
+def test_questions_about_another_scene_point_at_nothing(
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher, monkeypatch: pytest.MonkeyPatch
+):
+    honest, pointing = AnswerTask.losses, []
+
+    def losses(self: AnswerTask, batch: AskedBatch, autocast: loop.Autocast):
+        pointing.append(batch.targets.referred_mask)
+        return honest(self, batch, autocast)
+
+    monkeypatch.setattr(AnswerTask, "losses", losses)
+    base = stand_ins.small_answers(3)
+    config = replace(base, strange_texts=1, augment=None)
+    for name, chosen in (("plain", replace(config, strange_texts=0)), ("strange", config)):
+        train_answers(data, tmp_path / name, chosen, teacher=teacher, devices=CPU)
+    plain, strange = torch.stack(pointing[:3]), torch.stack(pointing[3:])
+    assert plain[..., 0].all() and not strange[..., 0].any()
+    assert torch.equal(plain[..., 1:], strange[..., 1:])
+    with pytest.raises(ConfigError, match="strange_texts must be 0 to"):
+        replace(config, strange_texts=config.loop.texts_per_scene)
+
+
 def test_weights_that_do_not_fit_leave_no_folder(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
     pretrain(data, tmp_path / "pre", stand_ins.small_pretrain(2), teacher=teacher, devices=CPU)
     config = stand_ins.small_answers(2)

@@ -171,6 +171,8 @@ class EpochSampler:
     texts_per_scene: int
     seed: int = 0
     shuffle: bool = True
+    strange_texts: int = 0
+    """Texts of each scene of a step that are shown the next scene of that step."""
 
     def __post_init__(self) -> None:
         if self.scenes_per_step < 1 or self.texts_per_scene < 1:
@@ -209,10 +211,11 @@ class EpochSampler:
             text[row] = np.resize(texts, shape[2])
             mask[row, : len(texts)] = row < len(groups)
         scene = self.scene[text[:, 0]].reshape(shape[:2])
+        text, mask = text.reshape(shape), mask.reshape(shape)
+        for array in (text, mask):
+            array[..., : self.strange_texts] = np.roll(array[..., : self.strange_texts], 1, axis=1)
         return Steps(
-            scene=torch.from_numpy(scene.astype(np.int64)),
-            text=torch.from_numpy(text.reshape(shape)),
-            mask=torch.from_numpy(mask.reshape(shape)),
+            scene=torch.from_numpy(scene.astype(np.int64)), text=torch.from_numpy(text), mask=torch.from_numpy(mask)
         )
 
 

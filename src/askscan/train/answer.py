@@ -73,7 +73,9 @@ class AnswerTask:
             scenes_per_step=loop.scenes_per_step,
             texts_per_scene=loop.texts_per_scene,
             seed=loop.seed,
+            strange_texts=config.strange_texts,
         )
+        self.scene_of = torch.from_numpy(self.sampler.scene).to(train.bank.xyz.device)
         records = (AnswerTerms,) if config.question_only else (DetectionTerms, AnswerTerms)
         self.term_names: Sequence[str] = tuple(field.name for record in records for field in fields(record))
         self.score_names: Sequence[str] = ()
@@ -87,6 +89,7 @@ class AnswerTask:
         """Questions with their targets, and points with theirs unless only the questions are looked at."""
         bank, questions = self.train.bank, self.train.questions
         rows = questions.views.scene[inputs.scene]
+        own = self.scene_of[inputs.text] == inputs.scene[:, None]
         scene, indices, boxes = None, None, bank.boxes_of(rows)
         if isinstance(self.module, ScanQA):
             scene = bank.sample(
@@ -95,16 +98,17 @@ class AnswerTask:
                 inputs.generator,
                 frame=questions.views.frame_of(inputs.scene),
                 augment=self.config.augment,
-                must_keep=questions.referred(inputs.text, inputs.mask, bank.num_slots),
+                must_keep=questions.referred(inputs.text, inputs.mask & own, bank.num_slots),
                 may_flip=questions.may_flip(inputs.text, inputs.mask),
                 share=inputs.share,
             ).batch
             indices, boxes = self.module.scene.indices(scene.points), scene.boxes
+        targets = questions.targets(inputs.text, inputs.mask, boxes)
         return AskedBatch(
             scene=scene,
             indices=indices,
             tokens=questions.tokens(inputs.text),
-            targets=questions.targets(inputs.text, inputs.mask, boxes),
+            targets=replace(targets, referred_mask=targets.referred_mask & own),
         )
 
     def losses(self, batch: AskedBatch, autocast: Autocast) -> tuple[Tensor, Mapping[str, Tensor]]:

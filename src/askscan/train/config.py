@@ -114,6 +114,9 @@ class AnswerConfig:
     """Train the baseline that never sees the scan."""
     select_by: Literal["EM@1", "EM@10"] = "EM@10"
     """Score on the answerable validation questions by which the best model is kept; the other settles ties."""
+    strange_texts: int = 0
+    """Questions of each scene and step that are asked about another scene: they teach what to say of a scene that does
+    not hold what was asked for, namely what the words alone suggest."""
     inputs: InputConfig = field(default_factory=lambda: InputConfig(num_points=30_000))
     """Points and channels."""
     augment: AugmentConfig | None = field(default_factory=AugmentConfig)
@@ -127,6 +130,11 @@ class AnswerConfig:
 
     def __post_init__(self) -> None:
         _check_inputs(self.inputs, self.model.scene)
+        if not 0 <= self.strange_texts < self.loop.texts_per_scene:
+            raise ConfigError(
+                f"strange_texts must be 0 to {self.loop.texts_per_scene - 1}, less than loop.texts_per_scene, "
+                f"not {self.strange_texts}."
+            )
         situated, encoder, augment = self.task == "sqa3d", self.model.scene.encoder, self.augment
         if situated != (encoder.origin == "input"):
             raise ConfigError("the agent's place is seen with, and only with, task sqa3d and encoder.origin `input`.")

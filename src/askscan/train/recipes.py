@@ -99,6 +99,7 @@ def rooms() -> Recipe:
         answers=AnswerConfig(
             model=ScanQAConfig(num_answers=1, scene=scene, fusion=FusionConfig(object_mask=True)),
             select_by="EM@1",
+            strange_texts=1,
             inputs=inputs,
             augment=augment,
             optim=optim,
@@ -153,6 +154,7 @@ def tiny() -> Recipe:
                 head_dropout=0.0,
                 answer_prior=True,
             ),
+            strange_texts=0,
             inputs=inputs,
             optim=optim,
             loop=replace(loop, num_steps=500, texts_per_scene=16),
@@ -176,6 +178,7 @@ def situated(config: AnswerConfig) -> AnswerConfig:
         task="sqa3d",
         model=replace(config.model, scene=replace(config.model.scene, encoder=encoder)),
         augment=augment,
+        strange_texts=0,
         weights=replace(config.weights, referred=0.0, object_class=0.0),
         loop=replace(config.loop, texts_per_scene=min(config.loop.texts_per_scene, 5)),
     )
