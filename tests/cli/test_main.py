@@ -82,12 +82,18 @@ def test_help_names_every_command_and_loads_nothing_heavy():
         assert command in done.stdout
 
 
-def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]):
+def test_every_command_explains_itself_in_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
     for command in cli.commands():
         with pytest.raises(SystemExit) as stopped:
             cli.main([command, "--help"])
         assert stopped.value.code == 0
-        assert command in capsys.readouterr().out
+        usage, *lines = capsys.readouterr().out.splitlines()
+        assert command in usage
+        assert command == "demo" or not [line for line in lines if len(line) > 80]
+        assert not [line for line in lines if "(default: )" in line or "{None}" in line]
 
 
 @pytest.mark.parametrize("arguments", [["sing"], ["rooms"], ["train", "x"], ["rooms", "x", "--scenes", "many"]])

@@ -22,15 +22,19 @@ def ablate(
     test: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TEST", help="Unseen rooms: its val.")],
     *,
     out: Out,
-    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME...", help="Only these variants.")] = (),
-    seeds: Annotated[tuple[int, ...], tyro.conf.arg(metavar="S...", help="These, in place of the file's.")] = (),
+    only: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME...", help="Only these variants.", help_behavior_hint="")
+    ] = (),
+    seeds: Annotated[
+        tuple[int, ...], tyro.conf.arg(metavar="S...", help="These, in place of the file's.", help_behavior_hint="")
+    ] = (),
     teacher: Teacher = "default",
     device: Accelerator = "auto",
     table_only: Annotated[bool, tyro.conf.arg(name="table", help="Train nothing; the table of what is done.")] = False,
 ) -> None:
-    """Pre-train, train and evaluate every variant of a file with every seed, and put them into one table.
+    """Train and evaluate the variants of a file with several seeds, into one table.
 
-    Start it once per GPU (CUDA_VISIBLE_DEVICES) with the same --out: the processes divide the runs. Again, it goes on.
+    Started once per GPU (CUDA_VISIBLE_DEVICES) with one --out, it divides the runs.
     """
     from askscan.cli.ablation_runs import ERROR, Ablater, plan
     from askscan.evaluate.ablation import read_ablation

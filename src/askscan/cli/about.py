@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from askscan.cli.arguments import RunPosition
+from askscan.cli.arguments import Device, RunPosition
 from askscan.cli.console import say, table
 from askscan.errors import ConfigError
 
@@ -54,10 +54,10 @@ def export(
     out: Annotated[Path, tyro.conf.arg(metavar="PLACE", help="Checkpoint, or with `hub` a folder, to write.")],
     layout: Annotated[Literal["votenet", "depthcontrast", "3dvqa", "hub"], tyro.conf.arg(name="format")],
     push: Annotated[str | None, tyro.conf.arg(metavar="OWNER/NAME", help="With `hub`: also upload it there.")] = None,
-    licence: str = "other",
+    licence: Annotated[str, tyro.conf.arg(metavar="NAME")] = "other",
     public: bool = False,
 ) -> None:
-    """Write a run's weights under the names of another project, or the run as a folder for the Hugging Face Hub.
+    """Write a run's weights under another project's names, or a folder for the Hub.
 
     Args:
         layout: Whose names: VoteNet's detector, DepthContrast's backbone, the published 3D-VQA code's models; or `hub`:
@@ -96,9 +96,9 @@ def bench(
     render: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None,
     quick: bool = False,
     kernels: bool = False,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
-    """Measure speed: every operation and step, beside the plain reference and libraries that do the same.
+    """Measure speed beside the plain reference and libraries that do the same.
 
     Args:
         suite: Operations, steps, or both with how their cost grows.
@@ -106,7 +106,6 @@ def bench(
         render: Write the figures of --json as a Markdown page and measure nothing.
         quick: Tiny sizes and few repeats: does it run at all?
         kernels: Also list the GPU time per kernel of two training steps.
-        device: `auto`, `cpu` or `cuda`.
     """
     from askscan.bench.report import COLUMNS, cells, line, write_page
     from askscan.bench.results import Report

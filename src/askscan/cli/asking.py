@@ -42,7 +42,9 @@ def ask(
     questions: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="QUESTION", help="One or more questions, each in quotes."),
+        tyro.conf.arg(
+            metavar="QUESTION...", help="One or more questions, each in quotes.", help_behavior_hint="(required)"
+        ),
     ],
     *,
     run: Run = "default",
@@ -56,7 +58,9 @@ def ask(
     teacher: TeacherPlace = None,
     device: Device = "auto",
 ) -> None:
-    """Ask a scan of a room; get ranked answers and the box of what was asked about, in the file's axes and units.
+    """Ask a scan of a room; get ranked answers and the box of what was asked about.
+
+    Boxes are in the axes and units of the file.
 
     Args:
         answers: Answers to print per question (--json prints all ten).

@@ -24,11 +24,13 @@ def rooms(
     *,
     scenes: int = 30,
     seed: int = 0,
-    val: int | None = None,
-    layout: tuple[Path, ...] = (),
+    val: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None,
+    layout: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...", help_behavior_hint="")] = (),
     processes: Processes = 0,
 ) -> None:
-    """Generate furnished, scanned rooms with sentences and questions, in ScanNet's, ScanRefer's and ScanQA's layout.
+    """Generate furnished, scanned rooms with sentences and questions.
+
+    Their files are laid out as those of ScanNet, ScanRefer and ScanQA.
 
     Args:
         scenes: Rooms to generate.
@@ -54,7 +56,7 @@ def prepare(
     max_points: int = 50_000,
     processes: Processes = 0,
 ) -> None:
-    """Read all scans of a collection into DATA/prepared (one file per scene); what is done is skipped.
+    """Read all scans into DATA/prepared, one file each; what is done is skipped.
 
     Args:
         check: Only report what the folder has, what is missing for which command, and what looks wrong.
@@ -96,16 +98,16 @@ def prepare(
 def render(
     data: Data,
     *,
-    scene: str | None = None,
+    scene: Annotated[str | None, tyro.conf.arg(metavar="SCENE", help_behavior_hint="(default: all)")] = None,
     size: int = 320,
     orthographic: bool = False,
     views: int = 0,
     view_size: int = 224,
     processes: Processes = 0,
 ) -> None:
-    """Make the top-down picture of every scene, with its camera beside it; no display is needed.
+    """Make a picture from above of every scene, with its camera; needs no display.
 
-    Scenes of val are kept apart; scans that no list names count as train. Test scans need no picture.
+    Val is kept apart; a scan that no list names is train; test needs no picture.
 
     Args:
         scene: Only this scene.

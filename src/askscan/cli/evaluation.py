@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
 OutOrRun = Annotated[
-    Path | None, tyro.conf.arg(metavar="DIR", help="Folder for the files; default: the run's own folder.")
+    Path | None, tyro.conf.arg(metavar="DIR", help="For the files.", help_behavior_hint="(default: the run's folder)")
 ]
 _COMPARED = ("EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5")
 
@@ -35,15 +35,21 @@ def evaluate(
     baselines: bool = False,
     beside: Annotated[
         tuple[str, ...],
-        tyro.conf.arg(metavar="RUN...", help="Evaluated runs for the same table, such as the question-only one."),
+        tyro.conf.arg(
+            metavar="RUN...",
+            help="Evaluated runs for the same table, such as the question-only one.",
+            help_behavior_hint="",
+        ),
     ] = (),
     teacher: TeacherPlace = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Answer the questions of a split and score them; of a pre-training run, map its scenes and measure retrieval.
+    """Answer the questions of a split and score them.
 
-    Writes predictions, scores, details and a map of the scenes, each named after the split.
+    Of a pre-training run: map its scenes and measure retrieval.
+
+    Writes predictions, scores, details and a map, each named after the split.
 
     Args:
         shuffle_scenes: A control: show each question another room's scan.
@@ -92,7 +98,7 @@ def predict(
     teacher: TeacherPlace = None,
     device: Device = "auto",
 ) -> None:
-    """Write the benchmark's submission file; answers and objects of the split are not looked at."""
+    """Write the benchmark's submission file; the split's answers are not looked at."""
     from askscan.data.folder import DataFolder
     from askscan.evaluate.evaluate import predict_submission, submittable
     from askscan.evaluate.runs import load_run, pick_device
@@ -130,9 +136,10 @@ def embed(
     out: Annotated[Path, tyro.conf.arg(metavar="DIR", help="New folder, or one of the same weights to go on in.")],
     device: Device = "auto",
 ) -> None:
-    """Write scene and proposal features of every prepared scene, one safetensors file each, for other models.
+    """Write features of every prepared scene and its proposals, for other models.
 
-    Each file has `scene` (d), `proposals` (k, c), `center` and `size` (k, 3; aligned metres) and `objectness` (k).
+    Each file has `scene` (d), `proposals` (k, c), `objectness` (k), and in metres
+    `center` and `size` (k, 3) of their boxes in the aligned frame.
     """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.answerer import load
@@ -148,7 +155,11 @@ def report(
     runs: Annotated[
         tuple[Path, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="RUN", help="Run folders, or folders that `evaluate --out` wrote."),
+        tyro.conf.arg(
+            metavar="RUN...",
+            help="Run folders, or folders that `evaluate --out` wrote.",
+            help_behavior_hint="(required)",
+        ),
     ],
     *,
     out: Annotated[Path, tyro.conf.arg(metavar="FILE", help="The page.")] = Path("report.html"),

@@ -32,7 +32,11 @@ def language_map(
     phrases: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="PHRASE", help='One or more phrases in quotes, such as "a bed".'),
+        tyro.conf.arg(
+            metavar="PHRASE...",
+            help='One or more phrases in quotes, such as "a bed".',
+            help_behavior_hint="(required)",
+        ),
     ],
     *,
     run: Annotated[
@@ -52,9 +56,9 @@ def language_map(
     teacher: TeacherPlace = None,
     device: Device = "auto",
 ) -> None:
-    """Compare the objects of a scan with phrases in the space of a pre-trained run's teacher.
+    """Compare a scan's objects with phrases in the space of a run's teacher.
 
-    Cosines of one phrase rank the objects; how high they are as a whole says little.
+    Cosines of one phrase rank the objects; their height as a whole says little.
 
     Args:
         objects: Objects to print per phrase (--json prints all).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from askscan.cli.arguments import Data, Force, Out, Task, Teacher
+from askscan.cli.arguments import Data, Device, Force, Out, Task, Teacher
 from askscan.cli.console import progress, say, table
 from askscan.errors import ConfigError, DataError
 
@@ -40,14 +40,11 @@ def teacher(
         tyro.conf.UseAppendAction,
         tyro.conf.arg(name="set", metavar="FIELD=VALUE", help="Change size or training, such as steps=500."),
     ] = (),
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train a small CLIP (the teacher) on the pictures and sentences of a collection.
 
-    It takes minutes on a GPU. The folder is written at the end. The same command again goes on where it stopped.
-
-    Args:
-        device: `auto`, `cpu` or `cuda`.
+    It takes minutes on a GPU. The same command again goes on where it stopped.
     """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.runs import pick_device
@@ -84,7 +81,7 @@ def pretrain(
     nodes: int = 1,
     force: Force = False,
 ) -> None:
-    """CLIP-guided pre-training of the 3D encoder on scans, top-down pictures and sentences.
+    """CLIP-guided pre-training of the 3D encoder on scans, pictures and sentences.
 
     Args:
         devices: GPUs (or processes) per host.
