@@ -14,9 +14,16 @@ from askscan.train import recipes
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A demo of a few rooms and steps with the stand-in teacher and small networks."""
-    for name, value in {"NUM_TRAIN": 2, "NUM_UNSEEN": 2, "PRETRAIN_STEPS": 2, "ANSWER_STEPS": 2}.items():
+    for name, value in {
+        "NUM_TRAIN": 2,
+        "NUM_UNSEEN": 2,
+        "PRETRAIN_STEPS": 2,
+        "ANSWER_STEPS": 2,
+        "FINE_TUNE_STEPS": 2,
+    }.items():
         monkeypatch.setattr(demo, name, value)
-    monkeypatch.setattr(demo, "SHIPPED_START", tmp_path / "nothing")
+    for name in ("SHIPPED_ENCODER", "SHIPPED_ANSWERS"):
+        monkeypatch.setattr(demo, name, tmp_path / "nothing")
     for owner, name in ((Teacher, "load"), (Run, "teacher")):
         monkeypatch.setattr(owner, name, lambda *args, **keywords: stand_ins.StandInTeacher())
     small = recipes.Recipe(pretrain=stand_ins.small_pretrain(), answers=stand_ins.small_answers())
@@ -29,7 +36,7 @@ def test_the_demo_runs_goes_on_and_keeps_to_its_folder(small: Path, capsys: pyte
     command = ["demo", "--out", str(small), "--processes", "1"]
     assert cli.main(command) == 0
     shown = capsys.readouterr().out
-    for name in ("most frequent answer", "question-only", "scratch", "pre-trained", "before pre-training", "by chance"):
+    for name in ("most frequent answer", "question-only", "scratch", "pre-trained", "untrained", "by chance"):
         assert name in shown
     page = (small / "report.html").read_text()
     assert "question-only" in page

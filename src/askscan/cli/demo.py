@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 # Budgets, for two cores and eight minutes. Seeds: no other collection of ours has rooms from here on.
 NUM_TRAIN, NUM_UNSEEN, FIRST_SEED = 80, 16, 890_000
-PRETRAIN_STEPS, ANSWER_STEPS = 80, 400
+PRETRAIN_STEPS, ANSWER_STEPS, FINE_TUNE_STEPS = 80, 400, 100
+FINE_TUNE_RATE = 2e-4
 RECIPE = "tiny"
 SPLIT = "val"
 
 MANIFEST = "demo.json"
-SHIPPED_START = Path(__file__).parents[1] / "shipped" / RECIPE
+SHIPPED_ENCODER, SHIPPED_ANSWERS = (
+    Path(__file__).parents[1] / "shipped" / name for name in (RECIPE, f"{RECIPE}-answers")
+)
 """Weights that the package may carry for the demo to start from."""
-_ANSWERING = ("question-only", "scratch", "pre-trained", "shipped")
+_ANSWERING = ("question-only", "scratch", "pre-trained", "fine-tuned", "shipped")
 _FIGURES = ("EM@1", "Acc@0.25", "Acc@0.5")
 _RETRIEVAL = ("R@1 scene -> sentence", "R@5 scene -> sentence")
 
@@ -60,11 +63,14 @@ def demo(
     teacher: Teacher = "default",
     processes: Processes = 0,
 ) -> None:
-    """Generate rooms, pre-train, train, evaluate on unseen rooms, and write a report: about 6 minutes on 2 cores."""
+    """Everything on generated rooms, from nothing to a report.
+
+    Generate, pre-train, train, evaluate on unseen rooms: about 6 minutes on 2 cores.
+    """
     from askscan.models.teacher import Teacher as FrozenTeacher
 
     started, places = time.monotonic(), _Places(out)
-    budget = {"rooms": [FIRST_SEED, NUM_TRAIN, NUM_UNSEEN], "steps": [PRETRAIN_STEPS, ANSWER_STEPS]}
+    budget = {"rooms": [FIRST_SEED, NUM_TRAIN, NUM_UNSEEN], "steps": [PRETRAIN_STEPS, ANSWER_STEPS, FINE_TUNE_STEPS]}
     claim(out, MANIFEST, {**budget, "teacher": teacher}, what="demo files")
     with progress("teacher") as update:
         frozen = FrozenTeacher.load(teacher)
@@ -81,6 +87,7 @@ def demo(
         ("question-only: never sees the room", partial(_train, places, frozen, "question-only")),
         ("from scratch: sees the room", partial(_train, places, frozen, "scratch")),
         ("pre-trained: the same from the pre-trained encoder", partial(_train, places, frozen, "pre-trained")),
+        ("fine-tuned: the package's tiny model goes on in these rooms", partial(_train, places, frozen, "fine-tuned")),
         ("questions about the unseen rooms", partial(_evaluate, places, frozen)),
         ("report", partial(_report, places)),
     ]  # fmt: skip
@@ -99,7 +106,7 @@ def _pretrain(places: _Places, teacher: FrozenTeacher) -> None:
     from askscan.train.recipes import recipe
 
     config = recipe(RECIPE).pretrain
-    start = _start()
+    start = _carried(SHIPPED_ENCODER)
     if start is not None:
         say("It starts from weights of the package that were pre-trained on other generated rooms.")
     with progress("pretrain") as update:
@@ -119,13 +126,21 @@ def _train(places: _Places, teacher: FrozenTeacher, name: str) -> None:
     from askscan.train.recipes import recipe
 
     config: AnswerConfig = recipe(RECIPE).answers
+    steps, start = ANSWER_STEPS, places.run("encoder") if name == "pre-trained" else None
+    if name == "fine-tuned":
+        steps, start = FINE_TUNE_STEPS, _carried(SHIPPED_ANSWERS)
+        config = replace(config, optim=replace(config.optim, learning_rate=FINE_TUNE_RATE))
+        if start is None:
+            say("The package carries no tiny model to start from: it is left out.")
+            return
+        say("It starts from a model of the package that learnt to answer about 1,000 other generated rooms.")
     with progress("train") as update:
         train_answers(
             _folder(places),
             places.run(name),
-            replace(config, question_only=name == "question-only", loop=_loop(config.loop, ANSWER_STEPS)),
+            replace(config, question_only=name == "question-only", loop=_loop(config.loop, steps)),
             teacher=teacher,
-            init=places.run("encoder") if name == "pre-trained" else None,
+            init=start,
             say=say,
             on_progress=update,
         )
@@ -149,6 +164,8 @@ def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
         if name == "shipped" and not _has_default():
             say("The package carries no default model: it is left out.")
             continue
+        if name == "fine-tuned" and not place.is_dir():
+            continue
         if _newer(EvaluationFiles.of(place, SPLIT).scores, place / "model.safetensors"):
             continue
         run = load_run(run_name)
@@ -164,17 +181,17 @@ def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
             map_scenes(
                 _untrained(run), folder, SPLIT, out=places.run("encoder-before"), teacher=teacher, progress=update
             )
-            if _start() is not None:
+            if _carried(SHIPPED_ENCODER) is not None:
                 map_scenes(
-                    load_run(SHIPPED_START), folder, SPLIT, out=places.run("encoder-start"), teacher=teacher,
+                    load_run(SHIPPED_ENCODER), folder, SPLIT, out=places.run("encoder-start"), teacher=teacher,
                     progress=update,
                 )  # fmt: skip
             map_scenes(run, folder, SPLIT, teacher=teacher, progress=update)
 
 
-def _start() -> Path | None:
-    """The package's weights to start from, where it carries them."""
-    return SHIPPED_START if (SHIPPED_START / "model.safetensors").is_file() else None
+def _carried(run: Path) -> Path | None:
+    """Weights to start from, where the package carries them."""
+    return run if (run / "model.safetensors").is_file() else None
 
 
 def _untrained(run: Run) -> Run:
@@ -220,9 +237,11 @@ def _conclude(places: _Places) -> None:
     rows.append(["by chance", *(scores[figure.split()[0] + " chance"] for figure in _RETRIEVAL)])
     table(f"Sentence of a room among those of {NUM_UNSEEN}, %", ("encoder", *_RETRIEVAL), rows)
     say(
-        "A few minutes on a processor teach which answers are common (EM@1), hardly to look at the room. What "
-        "pre-training gives shows in the boxes (Acc) and in the retrieval. `shipped` is the same kind of model after "
-        "minutes on a GPU."
+        "A few minutes on a processor teach which answers are common (EM@1), hardly to look at the room: scratch and "
+        "pre-trained stay near question-only there, and what pre-training gives shows in the boxes (Acc) and in the "
+        "retrieval. `fine-tuned` looks: it starts from a tiny model that learnt from 1,000 other rooms in two and a "
+        "half minutes on a GPU (question-only reaches 24 % EM@1 with as many). `shipped` is the large model after 14 "
+        "minutes there."
     )
 
 
