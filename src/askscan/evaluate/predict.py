@@ -21,7 +21,7 @@ from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import AnswerOutput, Prediction, Question
 from askscan.train.config import AnswerConfig
 from askscan.train.devices import autocast
-from askscan.train.graph import Recorded, mapped
+from askscan.train.graph import Recorded, mapped, on_host
 
 TEXTS_PER_SCENE = 16
 MIN_POINTS_IN_BOX = 5
@@ -92,7 +92,9 @@ def predict(
         view.copy_(steps.scene[number])
         text.copy_(steps.text[number])
         generator.manual_seed(number)
-        step: _Answered = mapped(answer(), lambda tensor: tensor.cpu())
+        step: _Answered = on_host(answer())
+        answers, confidence, classes = step.answer.tolist(), step.confidence.tolist(), step.object_class.tolist()
+        corners = None if step.corners is None else step.corners.double().numpy()
         if step.detections is not None:
             for row, *boxes in zip(step.scene.tolist(), *step.detections, strict=True):
                 detections.setdefault(bank.scene_ids[row], _survivors(*boxes))
@@ -102,13 +104,10 @@ def predict(
                 Prediction(
                     scene_id=questions[q].scene_id,
                     question_id=questions[q].question_id,
-                    answers=tuple(vocabulary[a] for a in step.answer[i, j].tolist()),
-                    corners=None if step.corners is None else step.corners[i, j].double().numpy(),
+                    answers=tuple(vocabulary[a] for a in answers[i][j]),
+                    corners=None if corners is None else corners[i, j],
                 ),
-                Detail(
-                    confidence=tuple(step.confidence[i, j].tolist()),
-                    object_class=int(step.object_class[i, j]),
-                ),
+                Detail(confidence=tuple(confidence[i][j]), object_class=classes[i][j]),
             )
         if progress is not None:
             progress(number + 1, len(steps))

@@ -38,6 +38,14 @@ def mapped(record: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return record
 
 
+def on_host(record: Any) -> Any:
+    """The record with its tensors copied to the host, which waits for the device once."""
+    found = mapped(record, lambda tensor: tensor.to("cpu", non_blocking=True))
+    if any(tensor.is_cuda for tensor in tensors_of(record)):
+        torch.cuda.current_stream().synchronize()
+    return found
+
+
 def _parts(record: object) -> Sequence[object]:
     if isinstance(record, tuple):
         return record
