@@ -70,23 +70,72 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, monkey
     assert all((tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
 
 
-def test_what_another_teacher_left_unfinished_is_not_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_another_teacher_left_unfinished_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "_SAVE_EVERY_S", -1.0)
-    seen: list[int] = []
 
     def stop(step: int, loss: float) -> None:
-        seen.append(step)
         raise KeyboardInterrupt
 
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            train_teacher(made_up(), tmp_path / "cut", replace(TINY, seed=len(seen)), progress=stop)
-    assert seen == [20, 20]
-    (tmp_path / "cut.partial" / "last.pt").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"last\.pt: cannot be read.*delete it"):
-        train_teacher(made_up(), tmp_path / "cut", replace(TINY, seed=1))
+    with pytest.raises(KeyboardInterrupt):
+        train_teacher(made_up(), tmp_path / "cut", TINY, progress=stop)
+    before = content(tmp_path / "cut.partial")
+    assert "last.pt" in before
+    for data, config in (
+        (made_up(), replace(TINY, seed=1)),
+        (replace(made_up(), images=made_up().images[::-1]), TINY),
+    ):
+        with pytest.raises(ConfigError, match=r"cut\.partial: holds unfinished training of other.*give a new folder"):
+            train_teacher(data, tmp_path / "cut", config)
+        assert content(tmp_path / "cut.partial") == before
+    assert not (tmp_path / "cut").exists()
+
+
+def test_a_folder_of_the_users_that_is_called_partial_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "clip.partial").mkdir()
+    (tmp_path / "clip.partial" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"clip\.partial: is not empty and holds no unfinished training; give a new"):
+        train_teacher(made_up(), tmp_path / "clip", TINY)
+    assert content(tmp_path / "clip.partial") == {"thesis.txt": b"years of work"}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        [],
+        {},
+        {"model": 0},
+        {"model": {}},  # torch says that in several lines
+        {"model": ..., "optimizer": []},
+        {"model": ..., "optimizer": ..., "schedule": 0},
+        {"model": ..., "optimizer": ..., "schedule": ..., "rng": None},
+        {"model": ..., "optimizer": ..., "schedule": ..., "rng": ..., "steps": None},
+    ],
+)
+def test_a_damaged_state_is_one_sentence(damaged: object, tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    parts, rng = {"model": model, "optimizer": optimizer, "schedule": schedule}, np.random.default_rng(0)
+    sound = {name: part.state_dict() for name, part in parts.items()} | {"rng": rng.bit_generator.state, "steps": 3}
+    torch.save(sound, tmp_path / "last.pt")
+    assert teaching._resume(tmp_path / "last.pt", parts, rng) == 3
+    if isinstance(damaged, dict):
+        damaged = {name: sound[name] if value is ... else value for name, value in damaged.items()}
+    torch.save(damaged, tmp_path / "last.pt")
+    with pytest.raises(DataError, match=r"last\.pt: cannot be read \(.+\); delete it to start over") as refused:
+        teaching._resume(tmp_path / "last.pt", parts, rng)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", b"[]", b"\x80\x02]q\x00."])
+def test_a_state_that_is_no_state_is_one_sentence(damage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(damage)
+    with pytest.raises(DataError, match=r"\A.*last\.pt: cannot be read \(.+\); delete it to start over\.\Z"):
+        teaching._resume(tmp_path / "last.pt", {}, np.random.default_rng(0))
 
 
 def test_tokenizer_knows_its_words_and_reads_any_text() -> None:

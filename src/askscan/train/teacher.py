@@ -11,8 +11,6 @@ import hashlib
 import json
 import math
 import os
-import pickle
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -233,7 +231,7 @@ def train_teacher(
         Whether there was something to do: not if `out` holds this teacher already.
 
     Raises:
-        ConfigError: `out` holds something else.
+        ConfigError: `out` or `out`.partial holds something else; nothing in them was touched.
         DataError: What an earlier call left cannot be read.
     """
     from transformers import CLIPImageProcessorPil
@@ -244,9 +242,7 @@ def train_teacher(
         return False
     if out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out}: is not empty and holds no teacher of these settings and texts; give a new folder.")
-    if not _is_of(partial, about):
-        shutil.rmtree(partial, ignore_errors=True)
-        claim(partial, _MANIFEST, about, what="teacher")
+    claim(partial, _MANIFEST, about, what="unfinished training")
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": config.image_size},
         crop_size={"height": config.image_size, "width": config.image_size},
@@ -337,8 +333,9 @@ def _resume(state: Path, parts: Mapping[str, Any], rng: np.random.Generator) -> 
             part.load_state_dict(saved[name])
         rng.bit_generator.state = saved["rng"]
         return int(saved["steps"])
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"{state}: cannot be read ({error!s:.100}); delete it to start over.") from error
+    except Exception as error:  # damaged content raises a dozen types
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{state}: cannot be read ({reason:.100}); delete it to start over.") from error
 
 
 def _warmup_cosine(step: int, config: TeacherConfig) -> float:
