@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -65,10 +68,12 @@ def test_where_no_bar_is_seen_lines_say_how_far_it_is(
         wait_for(said, "train: 30 of 40")
         update(2, 8)  # a second part of the work
         wait_for(said, "train: 2 of 8")
+        update(1, 5)  # a third one that stands at the same tenth
+        wait_for(said, "train: 1 of 5")
     said()
     lines = "".join(heard).splitlines()
     assert lines[-1] == "train: done"
-    assert len(lines) <= 6  # one for each tenth, not for each look
+    assert len(lines) <= 7  # one for each tenth of a part, not for each look
     assert all(re.fullmatch(r"train: (\d+ of \d+(, \d+:\d\d:\d\d left)?|started|done)", line) for line in lines)
 
 
@@ -79,3 +84,35 @@ def test_what_is_quick_or_fails_says_no_more_than_before(capsys: pytest.CaptureF
     with pytest.raises(ValueError, match="no"), progress("fails"):
         raise ValueError("no")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "speaks"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "0"}, True),
+        ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, False),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
+        ({"LOCAL_RANK": "0", "RANK": "2"}, False),  # torchrun's way to say that it is another host
+    ],
+)
+def test_of_several_processes_one_speaks_and_each_may_complain(place: dict[str, str], speaks: bool):
+    code = """if True:
+        import sys
+        import askscan.cli as cli
+        from askscan.cli import console
+        from askscan.errors import ConfigError
+        def work():
+            with console.progress("train") as update:
+                update(1, 1)
+            console.say("1 steps done.")
+            console.table("Scores", ("score", "%"), [("EM@1", 71.2)])
+            raise ConfigError("that does not work.")
+        cli.commands = lambda: {"work": work, "other": work}
+        sys.exit(cli.main(["work"]))
+    """
+    others = {name: value for name, value in os.environ.items() if not name.endswith("RANK")}
+    done = subprocess.run([sys.executable, "-c", code], env=others | place, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [*(["train: done"] if speaks else []), "askscan: that does not work."]
+    assert ("steps done" in done.stdout and "71.2" in done.stdout) if speaks else not done.stdout

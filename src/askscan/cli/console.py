@@ -20,12 +20,17 @@ _FIRST_LINE_S, _LINE_S = 3.0, 15.0
 """Where nobody watches a bar: when a line says that something goes on, and how far apart such lines are at least."""
 _TEXT_WIDTH = 16
 """Characters that a column of texts is given at least."""
-console = Console(soft_wrap=True, highlight=False)
+_is_follower = any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+"""Whether another process of the same training, of torchrun's or Fabric's, is the one that tells the user."""
+console = Console(soft_wrap=True, highlight=False, quiet=_is_follower)
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with the time left; yields `update(done, total)`. Where the output is no terminal, a line now and then."""
+    if console.quiet:
+        yield lambda done, total: None
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -49,19 +54,19 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def _lines(bars: Progress) -> Iterator[None]:
-    """A line on stderr when the work takes more than a few seconds, and at every tenth of it."""
+    """A line on stderr when the work takes more than a few seconds, and at every tenth of each part of it."""
     stop = Event()
 
     def watch() -> None:
-        wait, said = _FIRST_LINE_S, -1
+        wait, said = _FIRST_LINE_S, None
         while not stop.wait(wait):
             (task,) = bars.tasks
-            wait, tenth = _LINE_S, int(task.percentage // 10)
-            if tenth != said:
+            wait, standing = _LINE_S, (task.total, int(task.percentage // 10))
+            if standing != said:
                 left = f", {timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
                 done = "started" if task.total is None else f"{task.completed:.0f} of {task.total:.0f}{left}"
                 print(f"{task.description}: {done}", file=sys.stderr)
-                said = tenth
+                said = standing
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
