@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from tests.train import stand_ins
 import askscan.cli as cli
 from askscan.cli import training
 from askscan.data.folder import DataFolder
-from askscan.evaluate.runs import Run, shipped_runs
+from askscan.evaluate.runs import Run, resolve_run, shipped_runs
 from askscan.models.teacher import Teacher
 from askscan.train.answer import train_answers
 from askscan.train.devices import Devices
@@ -174,6 +175,20 @@ def test_files_about_the_shipped_model_need_a_place(refuse: Refuse, data: Path):
             command, "default", data
         )
         assert "nowhere: no such run" in refuse(command, "nowhere", data)
+    before = sorted(shipped_runs()["tiny-answers"].iterdir())
+    for path in (shipped_runs()["tiny-answers"], os.path.relpath(shipped_runs()["tiny-answers"])):
+        assert "nothing is written there; say where its files go, such as --out runs/tiny-answers" in refuse(
+            "evaluate", path, data
+        )
+    assert sorted(shipped_runs()["tiny-answers"].iterdir()) == before
+
+
+def test_help_names_every_run_of_the_package(capsys: pytest.CaptureFixture[str]):
+    for command in ("ask", "evaluate"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert [name for name in shipped_runs() if f"`{name}`" not in shown] == []
 
 
 def test_only_weights_are_something_to_start_from(refuse: Refuse, data: Path, tmp_path: Path):
@@ -183,7 +198,24 @@ def test_only_weights_are_something_to_start_from(refuse: Refuse, data: Path, tm
         assert "room.ply: is a scan; --init takes weights" in refuse(
             command, data, *out, "--init", tmp_path / "room.ply"
         )
+        missing = tmp_path / "checkpoint.pth.tar"  # not asked for at the Hub, however short its path
+        assert "checkpoint.pth.tar: there is no such checkpoint" in refuse(command, data, *out, "--init", missing)
+    assert training._start("checkpoints/checkpoint.pth.tar") == Path("checkpoints/checkpoint.pth.tar")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_the_hub_is_something_to_start_from(
+    refuse: Refuse, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def download(name: str, **_: object) -> str:
+        if name != "owner/model-v1.5":
+            raise OSError("there is none")
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert training._start("owner/model-v1.5") == tmp_path
+    said = refuse("train", data, "--out", tmp_path / "out", "--recipe", "tiny", "--init", "owner/other")
+    assert "owner/other: no such folder here, and the Hub does not give it (there is none)" in said
 
 
 def test_a_run_of_the_package_is_something_to_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -191,8 +223,12 @@ def test_a_run_of_the_package_is_something_to_start_from(tmp_path: Path, monkeyp
     folders = shipped_runs()
     assert folders.keys() >= {"default", "tiny"}
     assert {name: training._start(name) for name in folders} == folders
-    (tmp_path / "tiny").mkdir()  # a folder of the user's comes first
-    assert training._start("tiny") == Path("tiny")
+    for name in ("default", "tiny"):
+        (tmp_path / name).mkdir()
+        assert training._start(name) == resolve_run(name)  # one order everywhere
+    assert training._start("tiny") == Path("tiny")  # a folder of the user's comes first
+    (tmp_path / "weights").touch()
+    assert training._start("weights") == Path("weights")
     assert training._start(None) is None
 
 

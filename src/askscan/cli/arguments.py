@@ -13,7 +13,7 @@ Data = Annotated[
     tyro.conf.arg(metavar="DATA", help="Folder of a collection: ScanNet, ScanRefer, ScanQA files, or generated rooms."),
 ]
 Out = Annotated[Path, tyro.conf.arg(metavar="DIR", help="Folder to write; must be new, or a run of the same command.")]
-_RUN_HELP = "A run folder, a Hub name, or a run of the package: `default`, `tiny`."
+_RUN_HELP = "A run folder, a Hub name, or a run of the package: `default`, `tiny-answers`, `tiny`."
 Run = Annotated[str, tyro.conf.arg(metavar="RUN", help=_RUN_HELP)]
 RunPosition = Annotated[
     str,

@@ -183,7 +183,11 @@ def _baselines(folder: DataFolder, split: str, place: Path, task: Task) -> dict[
     from askscan.evaluate.baselines import most_frequent_answers, proposal_baselines
     from askscan.evaluate.evaluate import EvaluationFiles
 
-    found = {"most frequent answer": most_frequent_answers(folder, split, task=task)}
+    found: dict[str, Scores] = {}
+    try:
+        found["most frequent answer"] = most_frequent_answers(folder, split, task=task)
+    except DataError as error:
+        say(f"The most frequent answers are left out: {error}")
     if task == "scanqa":
         found |= proposal_baselines(EvaluationFiles.of(place, split).details, folder, split)
     for name, scores in found.items():
@@ -206,10 +210,10 @@ def _place(run: str, out: Path | None) -> Path:
     """Where files about a run go: nothing is written into the package or the Hub's cache."""
     if out is not None:
         return out
-    from askscan.evaluate.runs import resolve_run
+    from askscan.evaluate.runs import SHIPPED, resolve_run
 
     folder = resolve_run(run)
-    if folder != Path(run):
+    if folder != Path(run) or folder.resolve().is_relative_to(SHIPPED.resolve()):
         raise ConfigError(
             f"{run}: is a run of the package or the Hub, and nothing is written there; "
             f"say where its files go, such as --out runs/{Path(run).name}."

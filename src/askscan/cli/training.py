@@ -28,6 +28,8 @@ Settings = Annotated[
     tyro.conf.UseAppendAction,  # without it a second --set would replace the first
     tyro.conf.arg(name="set", metavar="FIELD=VALUE", help="Change fields of the recipe, such as loop.num_steps=500."),
 ]
+_CHECKPOINT_SUFFIXES = (".pt", ".pth", ".tar", ".safetensors")
+"""Files whose missing ones are not asked for at the Hub."""
 Accelerator = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(name="device", help="Where to compute.")]
 
 
@@ -191,20 +193,20 @@ def override(config: Any, settings: Iterable[str]) -> Any:
 
 
 def _start(init: str | None) -> Path | None:
-    """The run or checkpoint to start from.
+    """The run or checkpoint to start from; a file that is missing is told by whoever reads it.
 
     Raises:
-        ConfigError: It is a scan.
+        ConfigError: It is a scan, or there is no such run.
     """
     if init is None:
         return None
     from askscan.data.scan_files import SUFFIXES
-    from askscan.evaluate.runs import shipped_runs
+    from askscan.evaluate.runs import resolve_run
 
     path = Path(init)
     if path.suffix.lower() in SUFFIXES:
         raise ConfigError(f"{path}: is a scan; --init takes weights: a run, or a checkpoint of another project.")
-    return path if path.exists() else shipped_runs().get(init, path)
+    return path if path.is_file() or path.suffix in _CHECKPOINT_SUFFIXES else resolve_run(init)
 
 
 def picture_texts(folder: DataFolder, split: str) -> PictureTexts:
