@@ -126,6 +126,18 @@ def test_colors_of_parts_count_where_one_object_is_asked_for(bedroom: Room) -> N
     assert found(bedroom) == {"stool"} and not found(replace(bedroom, furnishings=framed))
 
 
+def test_colors_of_parts_are_no_answer_to_what_is_of_that_color_somewhere(bedroom: Room) -> None:
+    """The white pillow and the red one lie on the bed; a lamp is put there that is yellow and may have a red foot."""
+
+    def found(*accents: str) -> set[tuple[str, ...]]:
+        lamp = {"support": 0, "center": (2.0, 2.6, 1.0), "size": (0.35, 0.35, 0.4), "accents": accents}
+        items = tuple(replace(f, **lamp) if f.kind == "lamp" else f for f in bedroom.furnishings)
+        asked = candidates(replace(bedroom, furnishings=items))
+        return {c.answers for c in asked if c.form == "what_colored_placed" and c.slots["color"] == "red"}
+
+    assert found() == {("pillow",)} and found("red") == set()
+
+
 def test_same_generator_same_questions(bedroom: Room) -> None:
     first, second = (ask(bedroom, np.random.default_rng(3)) for _ in range(2))
     assert first == second != ask(bedroom, np.random.default_rng(4))

@@ -105,6 +105,33 @@ def test_own_size_undoes_the_turn(bedroom: Room) -> None:
     np.testing.assert_allclose(own_size([item]), [[0.4, 0.6, 0.9]], atol=1e-9)
 
 
+@pytest.mark.parametrize("turn_deg", [3.75, 18.0, -11.0])
+@pytest.mark.parametrize(("distance_m", "beside"), [(0.39, True), (0.41, False)])
+def test_the_face_of_a_long_turned_thing(bedroom: Room, turn_deg: float, distance_m: float, beside: bool) -> None:
+    """A round table of radius 0.5 m before the face of a bench 2.4 x 0.6: both reach 0.4 m, whatever the turn."""
+    turn = np.radians(turn_deg)
+    cos, sin = np.abs((np.cos(turn), np.sin(turn)))
+    away = np.array([-np.sin(turn), np.cos(turn)]) * (0.3 + distance_m + 0.5)
+    pair = (
+        replace(
+            bedroom.furnishings[STOOL],
+            object_id=0,
+            shape="rectangular",
+            heading_rad=float(turn),
+            center=(2.5, 2.0, 0.4),
+            size=(2.4 * cos + 0.6 * sin, 2.4 * sin + 0.6 * cos, 0.8),
+        ),
+        replace(
+            bedroom.furnishings[STOOL],
+            object_id=1,
+            shape="round",
+            center=(2.5 + away[0], 2.0 + away[1], 0.4),
+            size=(1.0, 1.0, 0.8),
+        ),
+    )
+    assert relate(replace(bedroom, furnishings=pair)).next_to.sure[0, 1] == beside
+
+
 def test_nothing_is_under_the_open_side_of_an_l(bedroom: Room) -> None:
     """The trash can stays within the box of the desk, which now is that of an L."""
     bent = tuple(replace(f, shape="l-shaped") if f.object_id == DESK else f for f in bedroom.furnishings)

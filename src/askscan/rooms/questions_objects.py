@@ -114,8 +114,9 @@ def placed(finder: Finder) -> Iterator[Candidate]:
             yield from _found("kind_placed", context, finder, _answers(finder, sure, maybe), (a,), where=where)
             for color in sorted({f.color for f in items if sure[f.object_id] and has_clear_color(f)}):
                 colored = np.array([color in (f.color, *f.accents) or not has_clear_color(f) for f in items])
-                clear = np.array([has_clear_color(f) for f in items])
-                found = _answers(finder, sure & colored & clear, maybe & colored)
+                # Legs, frames and books of that colour keep a question from being asked but do not answer it.
+                own = np.array([f.color == color and has_clear_color(f) for f in items])
+                found = _answers(finder, sure & own, maybe & colored)
                 yield from _found("what_colored_placed", context, finder, found, (a,), where=where, color=color)
             for noun in GENERIC:
                 like = np.isin(np.arange(len(items)), finder.named(noun))

@@ -148,10 +148,14 @@ def _next_to(
 def _outline_gap(items: Sequence[Furnishing], center: np.ndarray) -> np.ndarray:
     """Horizontal distance of ellipses and turned rectangles: the corner of a box may be far from what it holds.
 
-    Convex outlines are as far apart as their widest gap along any direction.
+    Convex outlines are as far apart as their widest gap along any direction: some all around, and square to each face,
+    where a gap beside a long face falls off fast.
     """
-    direction = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    angle = direction - np.array([f.heading_rad for f in items]).reshape(-1, 1)
+    heading = np.array([f.heading_rad for f in items]).reshape(-1, 1)
+    quarters = np.arange(0, 2 * np.pi, np.pi / 2)
+    faces = np.unique(np.round(heading % (np.pi / 2), 9)) + quarters[:, None]
+    direction = np.concatenate([np.linspace(0, 2 * np.pi, 48, endpoint=False), faces.ravel()])
+    angle = direction - heading
     x, y = np.moveaxis(own_size(items)[:, None, :2] / 2 * np.stack([np.cos(angle), np.sin(angle)], axis=-1), -1, 0)
     curved = np.array([f.shape in ("round", "oval") for f in items], dtype=bool)[:, None]
     extent = np.where(curved, np.hypot(x, y), np.abs(x) + np.abs(y))
