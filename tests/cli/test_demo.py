@@ -22,8 +22,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "FINE_TUNE_STEPS": 2,
     }.items():
         monkeypatch.setattr(demo, name, value)
-    for name in ("SHIPPED_ENCODER", "SHIPPED_ANSWERS"):
-        monkeypatch.setattr(demo, name, tmp_path / "nothing")
+    monkeypatch.setattr(demo, "SHIPPED", tmp_path / "nothing")
     for owner, name in ((Teacher, "load"), (Run, "teacher")):
         monkeypatch.setattr(owner, name, lambda *args, **keywords: stand_ins.StandInTeacher())
     small = recipes.Recipe(pretrain=stand_ins.small_pretrain(), answers=stand_ins.small_answers())

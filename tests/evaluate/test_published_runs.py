@@ -59,7 +59,7 @@ def test_the_teacher_must_fit_a_published_run(published: Path, monkeypatch: pyte
 
 
 def test_a_published_folder_starts_a_run(published: Path, folder: DataFolder, tmp_path: Path) -> None:
-    """Its scene encoder; here a network of its widths, one step on the CPU. Another vocabulary is refused by name."""
+    """All of it, in a network of its widths, one step on the CPU; its answers are found by name."""
     run, said = load_run(published), list[str]()
     assert isinstance(run.config, AnswerConfig)
     base = small_answers(1)
@@ -71,16 +71,13 @@ def test_a_published_folder_starts_a_run(published: Path, folder: DataFolder, tm
         loop=replace(base.loop, num_steps=1, scenes_per_step=1),
     )
     options = {"teacher": WideTeacher(), "devices": Devices(accelerator="cpu"), "say": said.append}
-    with pytest.raises(WeightsError, match=r"model\.pth: only 19\d of 201.*answer_cls\.3\.weight"):
-        train_answers(folder, tmp_path / "refused", config, init=published, **options)  # type: ignore[arg-type]
-    answers = {a for q in questions_of(folder, "train") for a in q.answers}
-    (tmp_path / "theirs").mkdir()
-    tensors = dict(published_tensors("qa"))
-    for name in ("answer_cls.3.weight", "answer_cls.3.bias"):
-        tensors[name] = tensors[name][: len(answers)]
-    torch.save(tensors, tmp_path / "theirs" / "model.pth")
-    train_answers(folder, tmp_path / "run", config, init=tmp_path / "theirs", **options)  # type: ignore[arg-type]
-    assert any("201 of 201 model tensors from published 3D-VQA question answering" in text for text in said)
+    train_answers(folder, tmp_path / "run", config, init=published, **options)  # type: ignore[arg-type]
+    loaded = "201 of 201 model tensors from published 3D-VQA question answering; it knows "
+    assert any(loaded in text for text in said)
+    (tmp_path / "alone").mkdir()
+    torch.save(dict(published_tensors("qa")), tmp_path / "alone" / "model.pth")
+    with pytest.raises(WeightsError, match=r"no answers\.json beside the weights"):
+        train_answers(folder, tmp_path / "refused", config, init=tmp_path / "alone", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

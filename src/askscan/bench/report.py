@@ -15,11 +15,12 @@ _KERNELS_SHOWN = 15
 _OURS = ("askscan", "reference")
 _ABOUT = """\
 Times are medians of repeated runs in milliseconds, `spread` goes from the 10th to the 90th percentile. On a GPU they
-are replays of recorded CUDA graphs (evaluation and the reference run one kernel at a time). Training steps include the
-making of their batch, on made-up rooms of 50,000 points. `reference` is this project's plain torch for the same thing.
-`published` is what the published code needs on one H200: constants, it was not run here. Shares are of what a large
-copy and a large matrix product reached on the same device ({bytes_per_s}, {flops}); bytes and operations are counted
-from shapes, each once, recomputation not counted.
+are replays of recorded CUDA graphs (only the reference runs one kernel at a time; an evaluation step is timed on the
+host, which turns its tensors into answers). Training steps include the making of their batch, on made-up rooms of
+50,000 points. `reference` is this project's plain torch for the same thing. `published` is what the published code
+needs on one H200: constants, it was not run here. Shares are of what a large copy and a large matrix product reached
+on the same device ({bytes_per_s}, {flops}); bytes and operations are counted from shapes, each once, recomputation not
+counted.
 """
 
 

@@ -38,7 +38,6 @@ from askscan.train.stage import build
 Stage = Literal["pretrain", "answers"]
 _CHECKED_STEPS = 6
 """First steps whose mean loss is kept: kernels and reference must agree on it. A recording begins within them."""
-_NUM_KERNELS = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +82,8 @@ VARIANTS = (
     Variant(recipe="paper-fast", stage="answers", texts=8, goal=(137.0, 18.0)),
     Variant(recipe="paper", stage="pretrain", precision="32-true", goal=(137.0, 14.0)),
     Variant(recipe="paper", stage="answers", precision="32-true", goal=(137.0, 14.0)),
-    Variant(recipe="rooms", stage="pretrain", texts=8),
-    Variant(recipe="rooms", stage="answers", texts=8),
+    Variant(recipe="rooms", stage="pretrain", texts=16),
+    Variant(recipe="rooms", stage="answers", scenes=8, texts=16),
 )
 CPU_VARIANTS = (
     Variant(recipe="tiny", stage="pretrain", scenes=4),

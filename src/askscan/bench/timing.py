@@ -20,10 +20,11 @@ from statistics import median
 import torch
 
 from askscan import __version__
-from askscan.train.graph import on_stream, record, streams
+from askscan.train.graph import Recorded
 
 Run = Callable[[], object]
-_WARM_UPS = 3
+_WARM_UPS = 5
+"""Calls before a function is timed; a recording begins within them."""
 _PACKAGES = ("torch", "triton", "numpy", "numba", "scipy", "fpsample", "torch-quickfps")
 
 
@@ -80,7 +81,7 @@ def measure(
         budget_s: Seconds after which no further run is begun.
     """
     if device.type == "cuda" and record:
-        runs = [_recorded(run, generators) for run in runs]
+        runs = [_recorded(run, device, generators) for run in runs]
     else:
         for run in runs:
             run()
@@ -115,13 +116,12 @@ def _mark() -> torch.cuda.Event:
     return event
 
 
-def _recorded(run: Run, generators: Sequence[torch.Generator]) -> Run:
-    stream, _ = streams(torch.cuda.current_device())
+def _recorded(run: Run, device: torch.device, generators: Sequence[torch.Generator]) -> Run:
+    """The function once it is a recording."""
+    recorded = Recorded(run, device, generators)
     for _ in range(_WARM_UPS):
-        on_stream(stream, run)
-    graph, _ = record(run, stream, generators)
-    graph.replay()
-    return graph.replay
+        recorded()
+    return recorded
 
 
 def ceilings(device: torch.device, *, quick: bool) -> Ceilings:

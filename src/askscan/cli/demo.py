@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from askscan.files import claim
 if TYPE_CHECKING:
     from askscan.data.folder import DataFolder
     from askscan.evaluate.runs import Run
+    from askscan.evaluate.score import Scores
     from askscan.models.teacher import Teacher as FrozenTeacher
     from askscan.train.config import AnswerConfig, LoopConfig
 
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
 NUM_TRAIN, NUM_UNSEEN, FIRST_SEED = 80, 16, 890_000
 PRETRAIN_STEPS, ANSWER_STEPS, FINE_TUNE_STEPS = 80, 400, 100
 FINE_TUNE_RATE = 2e-4
+"""Learning rate from weights of the package on: the recipe's would spoil them in so few rooms."""
 RECIPE = "tiny"
 SPLIT = "val"
 
 MANIFEST = "demo.json"
-SHIPPED_ENCODER, SHIPPED_ANSWERS = (
-    Path(__file__).parents[1] / "shipped" / name for name in (RECIPE, f"{RECIPE}-answers")
-)
-"""Weights that the package may carry for the demo to start from."""
-_ANSWERING = ("question-only", "scratch", "pre-trained", "fine-tuned", "shipped")
+SHIPPED = Path(__file__).parents[1] / "shipped"
+"""Runs that the package may carry: an encoder and a model to start from, and the large model."""
+_OF_PACKAGE = {"tiny-answers": "tiny-answers", "shipped": "rooms"}
+_ANSWERING = ("question-only", "scratch", "pre-trained", "tiny-answers", "fine-tuned", "shipped")
 _FIGURES = ("EM@1", "Acc@0.25", "Acc@0.5")
 _RETRIEVAL = ("R@1 scene -> sentence", "R@5 scene -> sentence")
 
@@ -106,8 +107,9 @@ def _pretrain(places: _Places, teacher: FrozenTeacher) -> None:
     from askscan.train.recipes import recipe
 
     config = recipe(RECIPE).pretrain
-    start = _carried(SHIPPED_ENCODER)
+    start = _carried(RECIPE)
     if start is not None:
+        config = replace(config, optim=replace(config.optim, learning_rate=FINE_TUNE_RATE))
         say("It starts from weights of the package that were pre-trained on other generated rooms.")
     with progress("pretrain") as update:
         pretrain(
@@ -128,7 +130,7 @@ def _train(places: _Places, teacher: FrozenTeacher, name: str) -> None:
     config: AnswerConfig = recipe(RECIPE).answers
     steps, start = ANSWER_STEPS, places.run("encoder") if name == "pre-trained" else None
     if name == "fine-tuned":
-        steps, start = FINE_TUNE_STEPS, _carried(SHIPPED_ANSWERS)
+        steps, start = FINE_TUNE_STEPS, _carried("tiny-answers")
         config = replace(config, optim=replace(config.optim, learning_rate=FINE_TUNE_RATE))
         if start is None:
             say("The package carries no tiny model to start from: it is left out.")
@@ -160,15 +162,14 @@ def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
 
     folder = _folder(places)
     for name in _ANSWERING:
-        place, run_name = places.run(name), "default" if name == "shipped" else str(places.run(name))
-        if name == "shipped" and not _has_default():
-            say("The package carries no default model: it is left out.")
-            continue
-        if name == "fine-tuned" and not place.is_dir():
+        place = places.run(name)
+        weights = _carried(_OF_PACKAGE[name]) if name in _OF_PACKAGE else place if place.is_dir() else None
+        if weights is None:
+            say(f"The package carries no model for `{name}`: it is left out.")
             continue
         if _newer(EvaluationFiles.of(place, SPLIT).scores, place / "model.safetensors"):
             continue
-        run = load_run(run_name)
+        run = load_run(weights)
         frozen = teacher if run.teacher_identity == teacher.identity else run.teacher()
         with progress(f"evaluate {name}") as update:
             if not isinstance(run.module, QuestionOnly):
@@ -181,17 +182,17 @@ def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
             map_scenes(
                 _untrained(run), folder, SPLIT, out=places.run("encoder-before"), teacher=teacher, progress=update
             )
-            if _carried(SHIPPED_ENCODER) is not None:
+            if (start := _carried(RECIPE)) is not None:
                 map_scenes(
-                    load_run(SHIPPED_ENCODER), folder, SPLIT, out=places.run("encoder-start"), teacher=teacher,
+                    load_run(start), folder, SPLIT, out=places.run("encoder-start"), teacher=teacher,
                     progress=update,
                 )  # fmt: skip
             map_scenes(run, folder, SPLIT, teacher=teacher, progress=update)
 
 
-def _carried(run: Path) -> Path | None:
-    """Weights to start from, where the package carries them."""
-    return run if (run / "model.safetensors").is_file() else None
+def _carried(name: str) -> Path | None:
+    """A run of the package, where it carries it."""
+    return SHIPPED / name if (SHIPPED / name / "model.safetensors").is_file() else None
 
 
 def _untrained(run: Run) -> Run:
@@ -236,25 +237,33 @@ def _conclude(places: _Places) -> None:
             rows.append([name, *(scores[figure] for figure in _RETRIEVAL)])
     rows.append(["by chance", *(scores[figure.split()[0] + " chance"] for figure in _RETRIEVAL)])
     table(f"Sentence of a room among those of {NUM_UNSEEN}, %", ("encoder", *_RETRIEVAL), rows)
-    say(
-        "A few minutes on a processor teach which answers are common (EM@1), hardly to look at the room: scratch and "
-        "pre-trained stay near question-only there, and what pre-training gives shows in the boxes (Acc) and in the "
-        "retrieval. `fine-tuned` looks: it starts from a tiny model that learnt from 1,000 other rooms in two and a "
-        "half minutes on a GPU (question-only reaches 24 % EM@1 with as many). `shipped` is the large model after 14 "
-        "minutes there."
-    )
+    say(_lesson(systems))
+
+
+def _lesson(systems: Mapping[str, Scores]) -> str:
+    """What the table supports: which of the models answer better than one that never sees the room."""
+    blind = systems["question-only"].intervals["EM@1"]
+    seeing = [name for name in _ANSWERING[1:] if name in systems]
+    clear = [name for name in seeing if systems[name].intervals["EM@1"][0] > blind[1]]
+    sentences = [f"Answers clearly better than question-only's (EM@1, intervals apart): {', '.join(clear) or 'none'}."]
+    if unclear := [name for name in seeing if name not in clear]:
+        sentences.append(
+            f"Not clearly: {', '.join(unclear)}. A few minutes on a processor teach which answers are common, hardly "
+            "to look at the room; what pre-training gives there shows in the boxes (Acc) and in the retrieval."
+        )
+    if "fine-tuned" in seeing:
+        sentences.append(
+            "`fine-tuned` starts from `tiny-answers` of the package: it learnt from 1,000 other rooms on a GPU."
+        )
+    if "shipped" in seeing:
+        sentences.append("`shipped` is the large one that `askscan ask` uses, also trained on a GPU.")
+    return " ".join(sentences)
 
 
 def _folder(places: _Places) -> DataFolder:
     from askscan.data.folder import DataFolder
 
     return DataFolder(places.data)
-
-
-def _has_default() -> bool:
-    from askscan.evaluate.runs import DEFAULT_RUN
-
-    return (DEFAULT_RUN / "model.safetensors").is_file()
 
 
 def _newer(path: Path, than: Path) -> bool:

@@ -109,7 +109,7 @@ class QuestionBank:
         """Targets of some questions.
 
         Args:
-            question: Rows of the bank; those of row i are about scene i of the batch.
+            question: Rows of the bank; those of row i are shown scene i of the batch.
             mask: False for padded slots.
             boxes: The batch's boxes after augmentation; an object that is not there any more has no referred-object
                 term.
@@ -140,12 +140,12 @@ class QuestionBank:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
-    """What each step of an epoch works on: b scenes (or views of scenes) with q texts each."""
+    """What each step of an epoch works on: b scenes (or views of scenes), each shown to q texts."""
 
     scene: Int[Tensor, "u b"]
     text: Int[Tensor, "u b q"]
     mask: Bool[Tensor, "u b q"]
-    """False for padded text slots (they repeat a text of the same scene)."""
+    """False for padded text slots (they repeat another text of their scene)."""
 
     def __len__(self) -> int:
         return len(self.scene)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -77,7 +78,7 @@ def predict(
     steps = EpochSampler(
         scene=views.of_question,
         scenes_per_step=config.loop.scenes_per_step,
-        texts_per_scene=TEXTS_PER_SCENE,
+        texts_per_scene=min(TEXTS_PER_SCENE, int(np.bincount(views.of_question).max())),
         shuffle=False,
     ).epoch(0)
     found: dict[int, tuple[Prediction, Detail]] = {}
@@ -178,16 +179,19 @@ def _detections(points: Float[Tensor, "b n c"], output: AnswerOutput, boxes: Box
     """See `_Answered`: kept are boxes that hold points and survive suppression, whatever their objectness."""
     size = boxes.size.clamp_min(0)
     low, high = boxes.center - size / 2, boxes.center + size / 2
-    inside = torch.stack(
-        [
-            ((xyz[None] >= a[:, None]) & (xyz[None] <= b[:, None])).all(-1).sum(1)
-            for xyz, a, b in zip(points[..., :3], low, high, strict=True)
-        ]
-    )
+    inside = torch.stack([_num_inside(*scene) for scene in zip(points, low, high, strict=True)])
     kept = nms_3d(
         boxes.center, size, boxes.objectness, boxes.semantic_class, inside >= MIN_POINTS_IN_BOX, iou_threshold=NMS_IOU
     )
     return boxes.center, size, boxes.objectness, output.detector.semantic_scores.softmax(-1), kept
+
+
+def _num_inside(points: Float[Tensor, "n c"], low: Float[Tensor, "k 3"], high: Float[Tensor, "k 3"]) -> Tensor:
+    """Points in each box, one axis after the other: a last dimension of three is slow to reduce."""
+    inside = torch.ones(len(low), len(points), dtype=torch.bool, device=points.device)
+    for axis in range(3):
+        inside &= (points[:, axis] >= low[:, axis, None]) & (points[:, axis] <= high[:, axis, None])
+    return inside.sum(1)
 
 
 def _survivors(center: Tensor, size: Tensor, objectness: Tensor, probability: Tensor, kept: Tensor) -> SceneDetections:

@@ -84,9 +84,8 @@ PUBLISHED_LAYERS = (
 
 
 REMEDIES = {
-    "choose inputs and widths that match the file": (SCENE, "fusion."),
+    "choose the recipe, inputs and widths that match the file": (SCENE, "fusion."),
     "give the teacher that its model was trained with": ("head.linear.", "text_embedding."),
-    "start from its pre-training, since it knows another number of answers": (ANSWERS,),
 }
 """What to do where parts (by our names) have another shape."""
 
@@ -245,6 +244,8 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> Kind:
     for kind, prefixes in signs:
         if all(any(name.startswith(prefix) for name in tensors) for prefix in prefixes):
             return kind
+    if any(name.startswith("answer_head.") for name in tensors):
+        raise WeightsError(f"{path}: is a question-only model, which has no scene encoder; give another run")
     raise WeightsError(
         f"{path}: its names (the first is {next(iter(tensors))!r}) are those of none of: {', '.join(TITLES.values())}; "
         "give one of these"
@@ -352,7 +353,7 @@ def _without_place(foreign: Foreign, state: Mapping[str, Tensor], prefix: str) -
 def _remedy(misfits: list[str]) -> str:
     """What to do about tensors of another shape."""
     found = [what for what, prefixes in REMEDIES.items() if any(name.startswith(prefixes) for name in misfits)]
-    return " and ".join(found) or "choose inputs and widths that match the file"
+    return " and ".join(found) or "choose the recipe, inputs and widths that match the file"
 
 
 def _listed(names: list[str]) -> str:

@@ -99,7 +99,7 @@ class AnswerTask:
                 frame=questions.views.frame_of(inputs.scene),
                 augment=self.config.augment,
                 must_keep=questions.referred(inputs.text, inputs.mask & own, bank.num_slots),
-                may_flip=questions.may_flip(inputs.text, inputs.mask),
+                may_flip=questions.may_flip(inputs.text, inputs.mask & own),
                 share=inputs.share,
             ).batch
             indices, boxes = self.module.scene.indices(scene.points), scene.boxes

@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: a single launch in place of a thousand.
+"""A training step, or any other, as one CUDA graph: a single launch in place of a thousand.
 
 While a step trains, a second stream makes the batch of the next one: sampling and neighbourhoods depend on no weight,
 and most of their time is latency (farthest points alone 2 ms) that leaves the device nearly idle.
@@ -14,10 +14,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-_EAGER_STEPS = 3
-"""Steps run one kernel at a time before recording: libraries set themselves up, memory is laid out."""
+_EAGER_CALLS = 3
+"""Calls run one kernel at a time before recording: libraries set themselves up, memory is laid out."""
 
 Batch = TypeVar("Batch")
+Result = TypeVar("Result")
 
 
 def tensors_of(record: object) -> list[Tensor]:
@@ -39,10 +40,10 @@ def mapped(record: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def on_host(record: Any) -> Any:
-    """The record with its tensors copied to the host, which waits for the device once."""
+    """The record with its tensors copied to the host, which waits for their device once."""
     found = mapped(record, lambda tensor: tensor.to("cpu", non_blocking=True))
-    if any(tensor.is_cuda for tensor in tensors_of(record)):
-        torch.cuda.current_stream().synchronize()
+    for device in {tensor.device for tensor in tensors_of(record) if tensor.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
     return found
 
 
@@ -52,71 +53,62 @@ def _parts(record: object) -> Sequence[object]:
     return [getattr(record, field.name) for field in fields(record)] if is_dataclass(record) else []
 
 
-class Recorded(Generic[Batch]):
-    """A function of static tensors whose shapes never change: from its third call on one CUDA graph.
+class Recorded(Generic[Result]):
+    """A function of static tensors whose shapes never change: one CUDA graph, once it has warmed up.
 
     On other devices it is just called. The tensors of a result are overwritten by the next call.
 
     Args:
-        run: Without gradients and without host synchronisation.
+        run: Reads and writes tensors of the device, without host synchronisation.
         device: Where it computes.
-        generators: Random generators that it draws from.
+        generators: Random generators that it draws from, apart from the default one.
     """
 
     def __init__(
-        self,
-        run: Callable[[], Batch],
-        device: torch.device,
-        generators: Sequence[torch.Generator] = (),
+        self, run: Callable[[], Result], device: torch.device, generators: Sequence[torch.Generator] = ()
     ) -> None:
-        self._run, self._generators = run, tuple(generators)
-        self._plain_left = _EAGER_STEPS - 1
-        self._stream = streams(torch.cuda.current_device())[0] if device.type == "cuda" else None
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._result: Batch | None = None
+        self._run, self._device, self._generators = run, device, tuple(generators)
+        self._eager_left = _EAGER_CALLS
+        self._recording: tuple[torch.cuda.CUDAGraph, Result] | None = None
 
-    def __call__(self) -> Batch:
+    def __call__(self) -> Result:
         """The function's result."""
-        if self._stream is None:
+        if self._device.type != "cuda":
             return self._run()
-        if self._graph is None and self._plain_left > 0:
-            self._plain_left -= 1
-            return on_stream(self._stream, self._run)
-        if self._graph is None:
-            self._graph, self._result = record(self._run, self._stream, self._generators)
-        self._graph.replay()
-        assert self._result is not None
-        return self._result
+        with torch.cuda.device(self._device):
+            if self._eager_left > 0:
+                self._eager_left -= 1
+                return self._eagerly()
+            if self._recording is None:
+                self._recording = self._record()
+            graph, result = self._recording
+            graph.replay()
+            return result
+
+    def _eagerly(self) -> Result:
+        """On a stream of its own, after and before what the current one does: autograd remembers streams."""
+        stream, _ = streams(torch.cuda.current_device())
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            result = self._run()
+        torch.cuda.current_stream().wait_stream(stream)
+        return result
+
+    def _record(self) -> tuple[torch.cuda.CUDAGraph, Result]:
+        graph = torch.cuda.CUDAGraph()
+        for generator in self._generators:
+            graph.register_generator_state(generator)
+        stream, _ = streams(torch.cuda.current_device())
+        # `thread_local`: the thread that watches over NCCL's messages may go on asking how far they are.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            result = self._run()
+        return graph, result
 
 
 @cache
 def streams(device: int) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
     """Two streams of a device, always the same: libraries keep memory for each one that they have seen."""
     return torch.cuda.Stream(device), torch.cuda.Stream(device)
-
-
-def on_stream(stream: torch.cuda.Stream, run: Callable[[], Batch]) -> Batch:
-    """Call a function on another stream, after and before what the current one does."""
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        result = run()
-    torch.cuda.current_stream().wait_stream(stream)
-    return result
-
-
-def record(
-    run: Callable[[], Batch],
-    stream: torch.cuda.Stream,
-    generators: Sequence[torch.Generator],
-) -> tuple[torch.cuda.CUDAGraph, Batch]:
-    """A function as a CUDA graph, and the result that its replays write to."""
-    graph = torch.cuda.CUDAGraph()
-    for generator in generators:
-        graph.register_generator_state(generator)
-    # `thread_local`: the thread that watches over NCCL's messages may go on asking how far they are.
-    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-        result = run()
-    return graph, result
 
 
 class GraphedStep(Generic[Batch]):
@@ -131,21 +123,15 @@ class GraphedStep(Generic[Batch]):
     """
 
     def __init__(
-        self,
-        make_batch: Callable[[], Batch],
-        train: Callable[[Batch], None],
-        generators: Sequence[torch.Generator],
+        self, make_batch: Callable[[], Batch], train: Callable[[Batch], None], generators: Sequence[torch.Generator]
     ) -> None:
-        self._make_batch, self._train = make_batch, train
-        self._generators = tuple(generators)
-        self._stream, self._side = streams(torch.cuda.current_device())
+        self._make_batch, self._train, self._generators = make_batch, train, generators
         self._batch: Batch | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the recording; the next steps run eagerly and then record again."""
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._eager_left = _EAGER_STEPS
+        self._recorded = Recorded(self._step, torch.device("cuda", torch.cuda.current_device()), self._generators)
 
     def start(self) -> None:
         """Make the batch of the first step."""
@@ -153,21 +139,15 @@ class GraphedStep(Generic[Batch]):
 
     def __call__(self) -> None:
         """Train on the batch that is there and put the next one, made from the inputs as they stand, in its place."""
-        if self._graph is None and self._eager_left > 0:
-            self._eager_left -= 1
-            on_stream(self._stream, self._step)  # autograd must not remember the default stream
-            return
-        if self._graph is None:
-            self._graph, _ = record(self._step, self._stream, self._generators)
-        self._graph.replay()
+        self._recorded()
 
     def _step(self) -> None:
         assert self._batch is not None, "start() comes first"
-        main = torch.cuda.current_stream()
-        self._side.wait_stream(main)
-        with torch.cuda.stream(self._side):
+        main, (_, side) = torch.cuda.current_stream(), streams(torch.cuda.current_device())
+        side.wait_stream(main)
+        with torch.cuda.stream(side):
             following = self._make_batch()
         self._train(self._batch)
-        main.wait_stream(self._side)
+        main.wait_stream(side)
         for there, new in zip(tensors_of(self._batch), tensors_of(following), strict=True):
             there.copy_(new)
