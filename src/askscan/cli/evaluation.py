@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -187,7 +188,7 @@ def _baselines(folder: DataFolder, split: str, place: Path, task: Task) -> dict[
     try:
         found["most frequent answer"] = most_frequent_answers(folder, split, task=task)
     except DataError as error:
-        say(f"The most frequent answers are left out: {error}")
+        print(f"The most frequent answers are left out: {error}", file=sys.stderr)
     if task == "scanqa":
         found |= proposal_baselines(EvaluationFiles.of(place, split).details, folder, split)
     for name, scores in found.items():

@@ -182,10 +182,12 @@ def override(config: Any, settings: Iterable[str]) -> Any:
             raise ConfigError(f"--set {setting}: expected FIELD=VALUE, such as loop.num_steps=500.")
         *parents, name = path.split(".")
         target = plain
-        for parent in parents:
-            target = target.get(parent) if isinstance(target, dict) else None
-        if not isinstance(target, dict) or name not in target:
-            raise ConfigError(f"--set {setting}: the recipe has no field {path!r}.")
+        for parent in (*parents, name):
+            if not isinstance(target, dict) or parent not in target:
+                fields = f"; there are {', '.join(target)}" if isinstance(target, dict) else ""
+                raise ConfigError(f"--set {setting}: there is no field {parent!r}{fields}.")
+            inner, target = target, target[parent]
+        target = inner
         value = yaml.safe_load(text)
         # YAML 1.1 reads 1e-3 as text.
         target[name] = float(value) if isinstance(value, str) and isinstance(target[name], float) else value

@@ -37,7 +37,7 @@ _SHIFT = 0.08
 """How far its middle lies from the picture's at most, in half pictures."""
 _MANIFEST, _STATE = "training.json", "last.pt"
 """What a teacher was trained on and how; where an unfinished training stands."""
-_SAVE_EVERY_S = 60.0
+_SAVE_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +313,7 @@ def _optimise(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if progress is not None and (step % 20 == 19 or step + 1 == config.steps):
+        if progress is not None and (step % 5 == 4 or step + 1 == config.steps):
             progress(step + 1, float(loss.detach()))
         if time.monotonic() - saved_at > _SAVE_EVERY_S:
             with replacing(state) as temporary:
