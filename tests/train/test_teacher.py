@@ -57,14 +57,14 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, monkey
 
     def stop(step: int, loss: float) -> None:
         seen.append(step)
-        if seen == [20, 40]:
+        if step == 40 and seen.count(40) == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train_teacher(made_up(), tmp_path / "cut", TINY, progress=stop)
     assert not (tmp_path / "cut").exists()
     assert train_teacher(made_up(), tmp_path / "cut", TINY, progress=stop)
-    assert seen == [20, 40, 40, 60]  # from step 39, the last one that was saved
+    assert seen == [*range(5, 41, 5), *range(40, 61, 5)]  # from step 39, the last one that was saved
     names = {path.name for path in (tmp_path / "cut").iterdir()}
     assert names == {path.name for path in (tmp_path / "whole").iterdir()} and "last.pt" not in names
     assert all((tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
