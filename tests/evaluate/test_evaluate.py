@@ -16,9 +16,11 @@ from askscan.errors import ConfigError, DataError
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate, predict_submission
 from askscan.evaluate.prediction_file import read_predictions
 from askscan.evaluate.runs import Run, load_run
-from askscan.evaluate.score import Scores, score_file
+from askscan.evaluate.score import Scores, questions_of, score_file
 from askscan.models.scan_qa import QuestionOnly
+from askscan.train import graph
 from askscan.train.answer import train_answers
+from askscan.train.config import AnswerConfig
 from askscan.train.devices import Devices
 
 
@@ -139,3 +141,27 @@ def test_faults(run: Run, folder: DataFolder, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="file"):
         evaluated(run, folder, blocked)
     assert next(run.module.parameters()).device == torch.device("cpu")
+
+
+@pytest.mark.gpu
+def test_a_recorded_evaluation_answers_as_one_kernel_at_a_time(
+    run: Run, folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run.config
+    assert isinstance(config, AnswerConfig)
+    config = replace(config, loop=replace(config.loop, scenes_per_step=1))
+    files = []
+    for name, eager_calls in (("recorded", 3), ("eager", 10**6)):
+        monkeypatch.setattr(graph, "_EAGER_CALLS", eager_calls)
+        on_gpu = replace(load_run(run.folder.path, "cuda"), config=config)
+        calls: list[int] = []
+        evaluate(
+            on_gpu, folder, "train", out=tmp_path / name, teacher=StandInTeacher(), java=False,
+            progress=lambda done, total, calls=calls: calls.append(total),
+        )  # fmt: skip
+        assert max(calls) > 4  # steps enough to come to the recording
+        files.append(EvaluationFiles.of(tmp_path / name, "train").predictions)
+    wanted = questions_of(folder, "train")
+    recorded, eager = (read_predictions(path, wanted).predictions for path in files)
+    assert [p.answers for p in recorded] == [p.answers for p in eager]
+    np.testing.assert_allclose([p.corners for p in recorded], [p.corners for p in eager], atol=1e-4)
