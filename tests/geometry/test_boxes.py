@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 
-from askscan.geometry.boxes import box_corners, decode_boxes, mean_sizes, rotation_about, turned_hull
+from askscan.geometry.boxes import box_corners, decode_boxes, mean_sizes
 from askscan.records import DetectorOutput
 from askscan.shapes import MEAN_SIZES
 
@@ -19,27 +19,6 @@ def test_corners_come_in_the_benchmarks_order() -> None:
         for signs in order
     ]
     assert corners.tolist() == expected
-
-
-@pytest.mark.parametrize(("axis", "start", "end"), [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
-def test_rotations_are_right_handed(axis: int, start: int, end: int) -> None:
-    rotation = rotation_about(axis, torch.tensor([math.pi / 2, 0.3]))
-    unit = torch.eye(3)
-    assert torch.allclose(unit[start] @ rotation[0].mT, unit[end], atol=1e-6)
-    assert torch.allclose(rotation @ rotation.mT, unit.expand(2, 3, 3), atol=1e-6)
-    assert torch.allclose(torch.linalg.det(rotation), torch.ones(2))
-
-
-def test_hull_holds_the_turned_corners(generator: torch.Generator) -> None:
-    center, size = torch.randn(5, 4, 3, generator=generator), torch.rand(5, 4, 3, generator=generator)
-    for axis, angle in product(range(3), (-0.09, 0.05, 1.0)):
-        rotation = rotation_about(axis, torch.full((5, 1), angle))
-        hull_center, hull_size = turned_hull(center, size, rotation)
-        corners = box_corners(center, size) @ rotation.mT
-        assert torch.allclose(corners.amax(2), hull_center + hull_size / 2, atol=1e-5)
-        assert torch.allclose(corners.amin(2), hull_center - hull_size / 2, atol=1e-5)
-        if abs(angle) < 0.1:  # it grows, about every axis: nothing shrinks but by the tilt of its longest side
-            assert bool((hull_size.prod(-1) >= size.prod(-1)).all())
 
 
 def detector_output(generator: torch.Generator, *, num_heading: int) -> DetectorOutput:

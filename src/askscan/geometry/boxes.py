@@ -67,23 +67,3 @@ def decode_boxes(output: DetectorOutput) -> Boxes:
         objectness=output.objectness.float().softmax(-1)[..., 1],
         is_object=output.objectness[..., 1] > output.objectness[..., 0],
     )
-
-
-def rotation_about(axis: int, angle_rad: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
-    """Right-handed rotation matrices about x (0), y (1) or z (2); apply as `points @ rotation.mT`."""
-    cos, sin = angle_rad.cos(), angle_rad.sin()
-    one, zero = torch.ones_like(cos), torch.zeros_like(cos)
-    entries = (
-        (one, zero, zero, zero, cos, -sin, zero, sin, cos),
-        (cos, zero, sin, zero, one, zero, -sin, zero, cos),
-        (cos, -sin, zero, sin, cos, zero, zero, zero, one),
-    )[axis]
-    return torch.stack(entries, -1).unflatten(-1, (3, 3))
-
-
-def turned_hull(
-    center: Float[Tensor, "*b 3"], size: Float[Tensor, "*b 3"], rotation: Float[Tensor, "*#b 3 3"]
-) -> tuple[Float[Tensor, "*b 3"], Float[Tensor, "*b 3"]]:
-    """(centre, size) of the axis-aligned hull of axis-aligned boxes turned about the origin. It never shrinks."""
-    turned = (rotation @ center[..., None])[..., 0]
-    return turned, (rotation.abs() @ size[..., None])[..., 0]
