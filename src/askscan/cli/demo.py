@@ -66,7 +66,7 @@ def demo(
 ) -> None:
     """Everything on generated rooms, from nothing to a report.
 
-    Generate, pre-train, train, evaluate on unseen rooms: about 6 minutes on 2 cores.
+    Generate, pre-train, train, evaluate on unseen rooms: 5 minutes on 2 cores.
     """
     from askscan.models.teacher import Teacher as FrozenTeacher
 
@@ -211,21 +211,25 @@ def _report(places: _Places) -> None:
     names = (*_ANSWERING, "encoder-before", "encoder-start", "encoder")
     runs = [places.run(name) for name in names if places.run(name).is_dir()]
     title = f"askscan demo: {NUM_UNSEEN} unseen rooms"
-    write_report(runs, places.report, data=places.data, split=SPLIT, title=title)
+    write_report(
+        runs, places.report, data=places.data, split=SPLIT, title=title, summary=_lesson(_answering_scores(places))
+    )
+
+
+def _answering_scores(places: _Places) -> dict[str, Scores]:
+    from askscan.evaluate.evaluate import EvaluationFiles
+    from askscan.evaluate.score import Scores
+
+    paths = {name: EvaluationFiles.of(places.run(name), SPLIT).scores for name in _ANSWERING}
+    return {name: Scores.load(path) for name, path in paths.items() if path.is_file()}
 
 
 def _conclude(places: _Places) -> None:
     """The one table: what looking at the room, and pre-training, are worth."""
     from askscan.evaluate.baselines import most_frequent_answers, score_rows
-    from askscan.evaluate.evaluate import EvaluationFiles
     from askscan.evaluate.maps import map_path, read_map
-    from askscan.evaluate.score import Scores
 
-    systems = {"most frequent answer": most_frequent_answers(_folder(places), SPLIT)}
-    for name in _ANSWERING:
-        path = EvaluationFiles.of(places.run(name), SPLIT).scores
-        if path.is_file():
-            systems[name] = Scores.load(path)
+    systems = {"most frequent answer": most_frequent_answers(_folder(places), SPLIT), **_answering_scores(places)}
     console.print()
     header, *cells = score_rows(systems, _FIGURES)
     table(f"Answers about {NUM_UNSEEN} unseen rooms, % [95 % interval]", header, cells)

@@ -51,7 +51,13 @@ _FIRST_CURVES = ("loss", "EM@1 answerable", "EM@10 answerable", "R@10 sentence",
 
 
 def write_report(
-    runs: Sequence[Path], out: Path, *, data: Path | None = None, split: str = "val", title: str = "askscan report"
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    data: Path | None = None,
+    split: str = "val",
+    title: str = "askscan report",
+    summary: str = "",
 ) -> None:
     """Write the page.
 
@@ -61,6 +67,7 @@ def write_report(
         data: Collection whose top-down pictures the gallery shows; None: no pictures.
         split: Whose scores, answers and maps are shown.
         title: Heading.
+        summary: A paragraph under the heading.
 
     Raises:
         ConfigError: No run was given, one is no run folder, or `out` is another file.
@@ -87,6 +94,7 @@ def write_report(
     fill = {
         "title": escape(title),
         "subtitle": escape(_subtitle(found, split)),
+        "summary": f"<p>{escape(summary)}</p>" if summary else "",
         "links": "".join(f'<a href="#{key}">{heading}</a>' for key, heading, _ in parts),
         "sections": "".join(f'<section id="{key}"><h2>{heading}</h2>{body}</section>' for key, heading, body in parts),
         "version": escape(__version__),
