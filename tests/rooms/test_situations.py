@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,14 @@ def test_standing_places_are_free(bedroom: Room) -> None:
 def test_same_generator_same_situations(bedroom: Room) -> None:
     first, second = (ask(bedroom, np.random.default_rng(3)) for _ in range(2))
     assert first == second
+
+
+def test_colors_of_parts_count_where_one_object_is_asked_for(bedroom: Room) -> None:
+    def asked(room: Room) -> set[tuple[str, str]]:
+        finder = find(room)
+        found = [c for pose in poses(finder) for c in candidates(finder, pose) if c.form == "sit_colored"]
+        return {(c.slots["color"], c.slots["where"]) for c in found}
+
+    colors = tuple({color for color, _ in asked(bedroom)})
+    shown = tuple(replace(f, accents=colors) for f in bedroom.furnishings)
+    assert asked(replace(bedroom, furnishings=shown)) < asked(bedroom)

@@ -140,7 +140,7 @@ def _closest(finder: Finder, seen: View, sure: np.ndarray, maybe: np.ndarray, wh
 def _colored(finder: Finder, sure: np.ndarray, maybe: np.ndarray, where: str) -> Iterator[Candidate]:
     items = finder.room.furnishings
     for color in sorted({f.color for f in items if sure[f.object_id] and has_clear_color(f)}):
-        like = [f for f in items if maybe[f.object_id] and (f.color == color or not has_clear_color(f))]
+        like = [f for f in items if maybe[f.object_id] and (color in (f.color, *f.accents) or not has_clear_color(f))]
         if len(like) == 1 and max(like[0].size) > 0.3 and like[0].kind not in PLURAL_KINDS:
             yield _candidate("sit_colored", color, like[0].kind, like[0].object_id, color=color, where=where)
 
