@@ -58,7 +58,7 @@ def test_every_shipped_variant_is_a_configuration_of_its_own() -> None:
     shipped = read_ablation(SHIPPED)
     assert shipped.seeds == (0, 1, 2)
     plans = [ablation_runs.plan(shipped.recipe, variant, 1) for variant in shipped.variants]
-    assert len(plans) == 9
+    assert len(plans) == 10
     assert all(plan.pretrain.loop.seed == plan.answers.loop.seed == 1 for plan in plans)
     # No two variants train the same.
     trained = [(plan.pretrain if plan.variant.pretrains else None, plan.answers) for plan in plans]

@@ -195,8 +195,10 @@ def _num_inside(points: Float[Tensor, "n c"], low: Float[Tensor, "k 3"], high: F
 
 
 def _survivors(center: Tensor, size: Tensor, objectness: Tensor, probability: Tensor, kept: Tensor) -> SceneDetections:
+    """On the host, in numpy: torch would start threads for a few rows."""
+
     def rest(values: Tensor) -> ndarray:
-        return values[kept].double().numpy()
+        return values.numpy()[kept.numpy()].astype(np.float64)
 
     return SceneDetections(
         center=rest(center), size=rest(size), objectness=rest(objectness), class_probability=rest(probability)

@@ -1,7 +1,9 @@
-"""A training step, or any other, as one CUDA graph: a single launch in place of a thousand.
+"""A training step, or any other, as a CUDA graph: a single launch in place of a thousand.
 
 While a step trains, a second stream makes the batch of the next one: sampling and neighbourhoods depend on no weight,
-and most of their time is latency (farthest points alone 2 ms) that leaves the device nearly idle.
+and most of their time is latency (farthest points alone 2 ms) that leaves the device nearly idle. Each of the two is a
+graph of its own: as two branches of one, they ran one after the other as soon as the training held messages to other
+GPUs (19.9 ms a step in place of 16.8).
 """
 
 from __future__ import annotations
@@ -112,9 +114,10 @@ def streams(device: int) -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
 
 
 class GraphedStep(Generic[Batch]):
-    """Runs steps that read and write static tensors only, from a recording once they have warmed up.
+    """Runs steps that read and write static tensors only, from recordings once they have warmed up.
 
-    The warm-up runs are real steps. `reset` forgets the recording: call it when a number that was baked in changes.
+    The warm-up runs are real steps. `reset` forgets the training's recording: call it when a number that was baked in
+    changes.
 
     Args:
         make_batch: The next batch, from static inputs and `generators`; its shapes never change.
@@ -125,13 +128,15 @@ class GraphedStep(Generic[Batch]):
     def __init__(
         self, make_batch: Callable[[], Batch], train: Callable[[Batch], None], generators: Sequence[torch.Generator]
     ) -> None:
-        self._make_batch, self._train, self._generators = make_batch, train, generators
+        self._make_batch, self._train = make_batch, train
+        self._device = torch.device("cuda", torch.cuda.current_device())
+        self._make = Recorded(make_batch, self._device, generators)
         self._batch: Batch | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Forget the recording; the next steps run eagerly and then record again."""
-        self._recorded = Recorded(self._step, torch.device("cuda", torch.cuda.current_device()), self._generators)
+        """Forget how to train; the next steps run eagerly and then record again."""
+        self._step = Recorded(self._train_on_batch, self._device)
 
     def start(self) -> None:
         """Make the batch of the first step."""
@@ -139,15 +144,16 @@ class GraphedStep(Generic[Batch]):
 
     def __call__(self) -> None:
         """Train on the batch that is there and put the next one, made from the inputs as they stand, in its place."""
-        self._recorded()
-
-    def _step(self) -> None:
-        assert self._batch is not None, "start() comes first"
         main, (_, side) = torch.cuda.current_stream(), streams(torch.cuda.current_device())
         side.wait_stream(main)
+        # First: a replay writes where the default generator stands, and only the training's, for dropout, moves it on.
         with torch.cuda.stream(side):
-            following = self._make_batch()
-        self._train(self._batch)
+            following = self._make()
+        self._step()
         main.wait_stream(side)
         for there, new in zip(tensors_of(self._batch), tensors_of(following), strict=True):
             there.copy_(new)
+
+    def _train_on_batch(self) -> None:
+        assert self._batch is not None, "start() comes first"
+        self._train(self._batch)

@@ -1,8 +1,8 @@
 """Named configurations of both trainings.
 
 `paper` has the published hyper-parameters (Parelli et al., CVPRW 2023; ScanQA, Azuma et al., CVPR 2022), `paper-fast`
-has the same epochs and rates with several texts per scene and step. `rooms` and `tiny` are made for use: colour,
-proposal positions, and an attention that skips proposals that are no objects.
+has the same epochs and rates with fewer scenes and several texts of each in a step. `rooms` and `tiny` are made for
+use: colour, proposal positions, and an attention that skips proposals that are no objects.
 """
 
 from __future__ import annotations
@@ -51,14 +51,18 @@ def paper() -> Recipe:
 
 
 def paper_fast() -> Recipe:
-    """`paper` with 8 texts per scene and step, each text once an epoch."""
+    """`paper` with 4 scenes a step and 8 texts of each, in place of 16 and 1; each text once an epoch, as there.
+
+    Half as many steps, and far cheaper ones: their cost is the scenes.
+    """
 
     def faster(stage: Stage) -> Stage:
         loop = replace(
             stage.loop,
+            scenes_per_step=4,
             texts_per_scene=8,
-            evaluate_every=500,
-            checkpoint_every=500,
+            evaluate_every=4000,
+            checkpoint_every=4000,
             log_every=25,
         )
         return replace(stage, loop=loop)
