@@ -20,7 +20,7 @@ from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import LanguageMap, embed_objects
 from askscan.evaluate.runs import Run, load_run, pick_device, such_as
 from askscan.geometry.boxes import box_corners, decode_boxes
-from askscan.models.decoding import NUM_ANSWERS, decode_answers
+from askscan.models.decoding import best_answers, decode_answers
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
 from askscan.records import PreparedScene, Scan, TextTokens
@@ -118,8 +118,7 @@ class Answerer:
         tokens = self._encode(questions)
         output = module(sample.batch.points, tokens)
         decoded = decode_answers(output)
-        logits = output.answer_logits.float().mean(0)
-        best = logits.topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+        best, confidence = (found.tolist() for found in best_answers(output.answer_logits.float().mean(0)))
         # Of the four turns, the one that points most clearly at one of its boxes says where.
         share = output.referred_scores.float().masked_fill(~decoded.kept[:, None], -torch.inf).softmax(-1)
         clear = share.nan_to_num().amax(-1).argmax(0)
@@ -130,7 +129,7 @@ class Answerer:
             corners = box_corners(decoded.boxes.center[look, k], decoded.boxes.size[look, k].clamp_min(0))
             aligned = corners.double().cpu().numpy() @ _quarter_turns(first + look)  # the inverse of the turn
             in_file = box_to_file(scan, aligned)
-            ranked = zip(best.indices[q].tolist(), best.values[q].sigmoid().tolist(), strict=True)
+            ranked = zip(best[q], confidence[q], strict=True)
             answers.append(
                 Answer(
                     question=question,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,14 +12,15 @@ from numpy import ndarray
 from torch import Tensor
 
 from askscan.data.bank import SceneBank
-from askscan.data.questions import EpochSampler, QuestionBank, RaggedTokens
-from askscan.data.situations import Views, views_of
+from askscan.data.questions import QuestionBank, RaggedTokens
+from askscan.data.situations import views_of
 from askscan.geometry.boxes import Boxes, box_corners
 from askscan.geometry.nms import nms_3d
 from askscan.metrics.detection import SceneDetections
-from askscan.models.decoding import NMS_IOU, NUM_ANSWERS, decode_answers
+from askscan.models.decoding import NMS_IOU, best_answers, decode_answers
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import AnswerOutput, Prediction, Question
+from askscan.train.answer import AskedScenes
 from askscan.train.config import AnswerConfig
 from askscan.train.devices import autocast
 from askscan.train.graph import Recorded, mapped, on_host
@@ -73,22 +74,18 @@ def predict(
         scene_of: Bank row to show with each question in place of its own scene (a control).
         progress: Gets (done, total) in steps.
     """
-    asked = QuestionBank.from_questions(questions, tokens, dict.fromkeys(vocabulary, 1), bank)
-    views = asked.views if scene_of is None else views_of(questions, scene_of, bank.scan_frame)
-    steps = EpochSampler(
-        scene=views.of_question,
-        scenes_per_step=config.loop.scenes_per_step,
-        texts_per_scene=min(TEXTS_PER_SCENE, int(np.bincount(views.of_question).max())),
-        shuffle=False,
-    ).epoch(0)
+    texts = QuestionBank.from_questions(questions, tokens, dict.fromkeys(vocabulary, 1), bank)
+    if scene_of is not None:
+        texts = replace(texts, views=views_of(questions, scene_of, bank.scan_frame))
+    asked = AskedScenes(bank=bank, questions=texts)
+    most = int(np.bincount(texts.views.of_question).max())
+    steps = asked.in_order(config.loop.scenes_per_step, min(TEXTS_PER_SCENE, most))
     found: dict[int, tuple[Prediction, Detail]] = {}
     detections: dict[str, SceneDetections] = {}
     device = bank.xyz.device
     view, text = steps.scene[0].to(device, copy=True), steps.text[0].to(device, copy=True)
     generator = torch.Generator(device)
-    answer = Recorded(
-        lambda: _answer(module, config, asked, bank, views, view, text, generator), device, generators=[generator]
-    )
+    answer = Recorded(lambda: _answer(module, config, asked, view, text, generator), device, generators=[generator])
     for number in range(len(steps)):
         view.copy_(steps.scene[number])
         text.copy_(steps.text[number])
@@ -138,35 +135,32 @@ class _Answered:
 def _answer(
     module: ScanQA | QuestionOnly,
     config: AnswerConfig,
-    asked: QuestionBank,
-    bank: SceneBank,
-    views: Views,
+    asked: AskedScenes,
     view: Int[Tensor, "b"],
     text: Int[Tensor, "b q"],
     generator: torch.Generator,
 ) -> _Answered:
     """Answer some questions about some views. Without host synchronisation."""
-    scene, tokens = views.scene[view], asked.tokens(text)
+    views, tokens = asked.questions.views, asked.questions.tokens(text)
     if isinstance(module, QuestionOnly):
         guess = module(tokens)
-        logits = guess.answer_logits.float()
-        best = logits.topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+        best, confidence = best_answers(guess.answer_logits)
         return _Answered(
-            scene=scene,
-            answer=best.indices,
-            confidence=best.values.sigmoid(),
+            scene=views.scene[view],
+            answer=best,
+            confidence=confidence,
             object_class=guess.object_class_logits.argmax(-1),
             corners=None,
             detections=None,
         )
-    points = bank.sample(scene, config.inputs, generator, frame=views.frame_of(view)).batch.points
+    points = asked.points(view, config.inputs, generator)
     with autocast(config.loop.precision, points.device):
         output: AnswerOutput = module(points, tokens)
     output = mapped(output, lambda tensor: tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
     decoded = decode_answers(output)
     own_axes = views.frame is not None
     return _Answered(
-        scene=scene,
+        scene=views.scene[view],
         answer=decoded.answer,
         confidence=decoded.confidence,
         object_class=decoded.object_class,

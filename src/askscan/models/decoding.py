@@ -38,6 +38,12 @@ class DecodedAnswers:
     """Proposals that are objects and survive suppression."""
 
 
+def best_answers(logits: Float[Tensor, "*q a"]) -> tuple[Int[Tensor, "*q r"], Float[Tensor, "*q r"]]:
+    """Rows of the answer vocabulary, best first (at most NUM_ANSWERS), and the sigmoid of their logits."""
+    best = logits.float().topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+    return best.indices, best.values.sigmoid()
+
+
 def referred_proposals(
     scores: Float[Tensor, "b q k"], kept: Bool[Tensor, "b k"], objectness: Float[Tensor, "b k"]
 ) -> Int[Tensor, "b q"]:
@@ -55,11 +61,10 @@ def decode_answers(output: AnswerOutput) -> DecodedAnswers:
     )
     proposal = referred_proposals(output.referred_scores.float(), kept, boxes.objectness)
     rows = proposal[..., None].expand(-1, -1, 3)
-    logits = output.answer_logits.float()
-    best = logits.topk(min(NUM_ANSWERS, logits.shape[-1]), dim=-1)
+    answer, confidence = best_answers(output.answer_logits)
     return DecodedAnswers(
-        answer=best.indices,
-        confidence=best.values.sigmoid(),
+        answer=answer,
+        confidence=confidence,
         proposal=proposal,
         center=boxes.center.gather(1, rows),
         size=boxes.size.gather(1, rows).clamp_min(0),

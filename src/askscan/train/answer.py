@@ -7,15 +7,17 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from askscan.data.annotations import Task, answer_counts, read_task, task_file
-from askscan.data.bank import SceneBank
+from askscan.data.bank import InputConfig, SceneBank
 from askscan.data.folder import DataFolder
-from askscan.data.questions import EpochSampler, QuestionBank, asked_text
+from askscan.data.questions import EpochSampler, QuestionBank, Steps, asked_text
 from askscan.errors import ConfigError, DataError
 from askscan.losses.answering import AnswerTerms, answer_loss, text_answer_loss
 from askscan.losses.detection import DetectionTerms, detection_loss
+from askscan.models.decoding import best_answers
 from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import Question, QuestionTargets, SceneBatch, TextTokens
@@ -38,8 +40,6 @@ from askscan.train.stage import (
     run_task,
 )
 
-_TOP = 10
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedScenes:
@@ -47,6 +47,18 @@ class AskedScenes:
 
     bank: SceneBank
     questions: QuestionBank
+
+    def in_order(self, scenes_per_step: int, texts_per_scene: int) -> Steps:
+        """Every question once, scene after scene."""
+        views = self.questions.views.of_question
+        return EpochSampler(
+            scene=views, scenes_per_step=scenes_per_step, texts_per_scene=texts_per_scene, shuffle=False
+        ).epoch(0)
+
+    def points(self, view: Int[Tensor, "b"], inputs: InputConfig, generator: torch.Generator) -> Float[Tensor, "b n c"]:
+        """Sampled points of some views as they are, not augmented."""
+        views = self.questions.views
+        return self.bank.sample(views.scene[view], inputs, generator, frame=views.frame_of(view)).batch.points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,28 +153,16 @@ def exact_matches(
     module: ScanQA | QuestionOnly, asked: AskedScenes, config: AnswerConfig, share: tuple[int, int], autocast: Autocast
 ) -> Tensor:
     """(hits at 1, hits at 10, questions) over this process's part of the questions."""
-    bank, questions, device = asked.bank, asked.questions, asked.bank.xyz.device
-    sampler = EpochSampler(
-        scene=questions.views.of_question,
-        scenes_per_step=config.loop.scenes_per_step,
-        texts_per_scene=max(8, config.loop.texts_per_scene),
-        shuffle=False,
-    )
-    steps = sampler.epoch(0).to(device)
+    questions, device = asked.questions, asked.bank.xyz.device
+    steps = asked.in_order(config.loop.scenes_per_step, max(8, config.loop.texts_per_scene)).to(device)
     total = torch.zeros(3, dtype=torch.float64, device=device)
     for row in range(share[0], len(steps), share[1]):
         view, text, mask = steps.scene[row], steps.text[row], steps.mask[row]
-        scene = questions.views.scene[view]
-        tokens = questions.tokens(text)
+        generator = torch.Generator(device).manual_seed(row)
+        seen = (asked.points(view, config.inputs, generator),) if isinstance(module, ScanQA) else ()
         with autocast():
-            if isinstance(module, QuestionOnly):
-                logits = module(tokens).answer_logits
-            else:
-                generator, frame = torch.Generator(device).manual_seed(row), questions.views.frame_of(view)
-                sample = bank.sample(scene, config.inputs, generator, frame=frame)
-                logits = module(sample.batch.points, tokens).answer_logits
-        truth = questions.targets(text, mask, bank.boxes_of(scene)).answers > 0
-        top = logits.topk(min(_TOP, logits.shape[-1]), dim=-1).indices
+            top, _ = best_answers(module(*seen, questions.tokens(text)).answer_logits)
+        truth = questions.targets(text, mask, asked.bank.boxes_of(questions.views.scene[view])).answers > 0
         right = truth.gather(2, top) & mask[..., None]
         total += torch.stack([right[..., 0].sum(), right.any(-1).sum(), mask.sum()])
     return total
