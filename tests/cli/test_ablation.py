@@ -1,3 +1,4 @@
+import json
 import os
 import time
 from dataclasses import replace
@@ -201,6 +202,33 @@ def test_refusals_name_what_is_wrong(
     assert cli.main(command(write(tmp_path / "file.yaml"), data, tmp_path / "out")) == 0
     monkeypatch.setitem(recipes.RECIPES, "small", recipes.RECIPES["tiny"])
     assert "recipe: 'tiny' there, 'small' asked for" in refused(recipe="small")
+
+
+def test_ablations_on_other_training_rooms_share_a_table(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ablation_runs.Ablater, "_run", lambda self, plan, place: fake_row(plan, place))
+    file, (one, two) = write(tmp_path / "file.yaml", seeds=[2, 10]), (tmp_path / name for name in ("one", "two"))
+    for out in (one, two):
+        assert cli.main(command(file, data, out)) == 0
+    manifest = json.loads((two / "ablation.json").read_text())
+    (two / "ablation.json").write_text(json.dumps(manifest | {"data": "others"}))
+    rows = ablation_runs.finished(read_ablation(file), [two, one])
+    assert [(row.variant, row.seed) for row in rows] == [
+        (name, s) for s in (2, 10) for name in ("full", "no words")
+    ] * 2
+    alone = (two / "table.md").read_text()
+    assert cli.main(command(file, data, one, "--table", "--beside", str(two))) == 0
+    assert "| full | 4 |" in (one / "table.md").read_text() and (two / "table.md").read_text() == alone
+
+    for key in ("recipe", "teacher", "test"):
+        (two / "ablation.json").write_text(json.dumps(manifest | {key: "x"}))
+        assert cli.main(command(file, data, one, "--table", "--beside", str(two))) == 2
+        assert (
+            f"two: only the training rooms of ablations in one table may differ ({key}: 'x'" in capsys.readouterr().err
+        )
+    assert cli.main(command(file, data, one, "--table", "--beside", str(tmp_path))) == 2
+    assert "holds no ablation" in capsys.readouterr().err
 
 
 def test_a_row_of_other_settings_is_not_taken_for_done(

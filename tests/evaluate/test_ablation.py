@@ -110,8 +110,8 @@ def test_the_table_says_means_intervals_and_paired_differences() -> None:
     low, high = ends(less["to full"])
     assert low < gain < high < 0
     assert high - low < 7
-    assert (full["EM@10"], full["sentence R@10"], full["picture R@10"], full["seeds"]) == ("80.0", "30.0", "–", "2")
-    assert (full["pre-training s"], full["GPU GiB"], less["pre-training s"]) == ("10.0", "2.5", "–")
+    assert (full["EM@10"], full["sentence R@10"], full["picture R@10"], full["runs"]) == ("80.0", "30.0", "–", "2")
+    assert (full["pre-training, s"], full["GPU GiB"], less["pre-training, s"]) == ("10.0", "2.5", "–")
     page = found.markdown()
     assert page.splitlines()[0].count("|") == page.splitlines()[1].count("|") == page.splitlines()[2].count("|")
     for text in (
@@ -126,7 +126,7 @@ def test_the_table_says_means_intervals_and_paired_differences() -> None:
 def test_the_first_training_of_a_process_does_not_decide_the_time() -> None:
     rows = [row("full", seed, 0.3, pretrain=stage(seconds)) for seed, seconds in enumerate((56.0, 20.0, 21.0))]
     found = ablation_table(FILE, rows)
-    assert dict(zip(found.header, found.rows[0], strict=True))["pre-training s"] == "21.0"
+    assert dict(zip(found.header, found.rows[0], strict=True))["pre-training, s"] == "21.0"
 
 
 def ends(cell: str) -> list[float]:

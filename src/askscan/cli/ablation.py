@@ -13,6 +13,8 @@ from askscan.cli.training import Accelerator
 from askscan.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from askscan.evaluate.ablation import Ablation
 
 
@@ -30,6 +32,14 @@ def ablate(
     ] = (),
     teacher: Teacher = "default",
     device: Accelerator = "auto",
+    beside: Annotated[
+        tuple[Path, ...],
+        tyro.conf.arg(
+            metavar="DIR...",
+            help="Folders of the same ablation on other training rooms, for the same table.",
+            help_behavior_hint="",
+        ),
+    ] = (),
     table_only: Annotated[bool, tyro.conf.arg(name="table", help="Train nothing; the table of what is done.")] = False,
 ) -> None:
     """Train and evaluate the variants of a file with several seeds, into one table.
@@ -45,22 +55,18 @@ def ablate(
     if not table_only:
         plans = [plan(ablation.recipe, variant, seed) for seed in seeds or ablation.seeds for variant in variants]
         failed = Ablater.open(data, test, out, ablation.recipe, teacher, device).run_all(plans)
-    _show(ablation, out)
+    _show(ablation, out, beside)
     if failed:
         raise ConfigError(f"{len(failed)} runs failed ({', '.join(failed)}); the reasons are in their {ERROR}.")
 
 
-def _show(ablation: Ablation, out: Path) -> None:
+def _show(ablation: Ablation, out: Path, beside: Sequence[Path]) -> None:
     """Print the table of all rows, and write it down."""
-    from askscan.cli.ablation_runs import MANIFEST, ROW
-    from askscan.evaluate.ablation import Row, ablation_table, load_record
+    from askscan.cli.ablation_runs import finished
+    from askscan.evaluate.ablation import ablation_table
     from askscan.files import replacing
 
-    if not (out / MANIFEST).is_file():
-        raise ConfigError(f"{out}: holds no ablation; give the folder of one with --out.")
-    folders = {variant.folder for variant in ablation.variants}
-    paths = sorted(path for path in out.glob(f"*/*/{ROW}") if path.parts[-3] in folders)
-    found = ablation_table(ablation, [load_record(path, Row) for path in paths])
+    found = ablation_table(ablation, finished(ablation, [out, *beside]))
     # Two, so that they fit a terminal.
     for title, columns in (("Answers", slice(1, 8)), ("Scene embeddings and cost", slice(8, None))):
         header, *rows = ((cells[0], *cells[columns]) for cells in (found.header, *found.rows))

@@ -13,7 +13,7 @@ import json
 import shlex
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +28,7 @@ from askscan.cli.training import override
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, UserError
-from askscan.evaluate.ablation import Row, Stage, Variant, load_record, room_shares
+from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record, room_shares
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
 from askscan.evaluate.maps import map_scenes
 from askscan.evaluate.runs import load_run, pick_device
@@ -216,6 +216,27 @@ class Ablater:
         if not isinstance(run.module, QuestionOnly):
             scores |= map_scenes(run, self.test, SPLIT, teacher=self.teacher).scores
         return scores
+
+
+def finished(ablation: Ablation, folders: Sequence[Path]) -> list[Row]:
+    """What was done of an ablation, folder by folder and by seed.
+
+    Raises:
+        ConfigError: A folder holds no ablation, or one of another recipe, teacher or unseen rooms.
+        DataError: A row is damaged.
+    """
+    rows: list[Row] = []
+    wanted: dict[str, Any] = {}
+    for folder in folders:
+        if not (folder / MANIFEST).is_file():
+            raise ConfigError(f"{folder}: holds no ablation; give a folder that `askscan ablate` wrote.")
+        began = read_json(folder / MANIFEST, expected=dict)
+        wanted = (wanted or began) | {"recipe": ablation.recipe, "data": began.get("data")}
+        if (difference := first_difference(began, wanted)) is not None:
+            raise ConfigError(f"{folder}: only the training rooms of ablations in one table may differ ({difference}).")
+        paths = [path for variant in ablation.variants for path in folder.glob(f"{variant.folder}/*/{ROW}")]
+        rows += sorted((load_record(path, Row) for path in paths), key=lambda row: row.seed)
+    return rows
 
 
 def _command(*arguments: object) -> str:

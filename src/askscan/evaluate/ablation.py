@@ -198,25 +198,25 @@ _FIGURES: dict[str, Callable[[Row], float | None]] = {
     "k-NN pre-trained": lambda row: _score(row.pretrain, "room type k-NN"),
     "k-NN answering": lambda row: _score(row.answers, "room type k-NN"),
 }
-"""Columns that are means over seeds."""
+"""Columns that are means over runs."""
 _COSTS: dict[str, Callable[[Row], float | None]] = {
-    "pre-training s": lambda row: None if row.pretrain is None else row.pretrain.seconds,
-    "answering s": lambda row: row.answers.seconds,
+    "pre-training, s": lambda row: None if row.pretrain is None else row.pretrain.seconds,
+    "answering, s": lambda row: row.answers.seconds,
     "GPU GiB": lambda row: max((s.peak_gib for s in (row.pretrain, row.answers) if s and s.peak_gib), default=None),
 }
-"""Columns that are medians over seeds: the first training of a process also embeds sentences and compiles."""
+"""Columns that are medians over runs: the first training of a process also embeds sentences and compiles."""
 
 
 def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> AblationTable:
-    """Means over seeds; EM@1, and its difference to the first variant, with 95 % intervals.
+    """Means over runs; EM@1, and its difference to the first variant, with 95 % intervals.
 
-    Intervals are by bootstrap over rooms and over seeds at once (Owen 2007); differences are paired over rooms.
+    Intervals are by bootstrap over rooms and over runs at once (Owen 2007); differences are paired over rooms.
 
     Raises:
         DataError: The runs were not evaluated on the same questions.
     """
     found = {v.name: [row for row in rows if row.variant == v.name] for v in ablation.variants}
-    found = {name: sorted(own, key=lambda row: row.seed) for name, own in found.items() if own}
+    found = {name: own for name, own in found.items() if own}
     _same_rooms(rows)
     shares = {name: _resampled(own, index) for index, (name, own) in enumerate(found.items())}
     means = {name: _percent(own) for name, own in found.items()}
@@ -228,11 +228,11 @@ def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> AblationTable:
             low, high = span(shares[name] - shares[first])
             gain = f"{means[name] - means[first]:+.1f} [{low:+.1f}, {high:+.1f}]"
         low, high = span(shares[name])
-        figures = [_over_seeds(np.mean, figure, own) for figure in _FIGURES.values()]
-        figures += [_over_seeds(np.median, cost, own) for cost in _COSTS.values()]
+        figures = [_over_runs(np.mean, figure, own) for figure in _FIGURES.values()]
+        figures += [_over_runs(np.median, cost, own) for cost in _COSTS.values()]
         table.append((name, str(len(own)), f"{means[name]:.1f} [{low:.1f}, {high:.1f}]", gain, *figures))
     return AblationTable(
-        header=("variant", "seeds", "EM@1", f"to {first}", *_FIGURES, *_COSTS),
+        header=("variant", "runs", "EM@1", f"to {first}", *_FIGURES, *_COSTS),
         rows=tuple(table),
         notes=_notes(ablation, rows),
         commands={name: _commands(own[0]) for name, own in found.items()},
@@ -264,9 +264,7 @@ def _same_rooms(rows: Sequence[Row]) -> None:
             )
 
 
-def _over_seeds(
-    middle: Callable[[list[float]], Any], figure: Callable[[Row], float | None], rows: Sequence[Row]
-) -> str:
+def _over_runs(middle: Callable[[list[float]], Any], figure: Callable[[Row], float | None], rows: Sequence[Row]) -> str:
     known = [value for row in rows if (value := figure(row)) is not None]
     return f"{middle(known):.1f}" if known else _NOTHING
 
@@ -281,10 +279,10 @@ def _notes(ablation: Ablation, rows: Sequence[Row]) -> tuple[str, ...]:
     by_chance = "" if chance is None else f" R@10 by chance: {chance:.1f}."
     return (
         f"Recipe `{ablation.recipe}`, {len(counts)} unseen rooms, {sum(counts)} questions. "
-        "Per cent, means over seeds, with 95 % intervals by bootstrap over rooms and seeds; differences are paired "
-        f"over rooms. With few seeds their spread is underestimated.{by_chance}",
+        "Per cent, means over runs, with 95 % intervals by bootstrap over rooms and runs; differences are paired "
+        f"over rooms. With few runs their spread is underestimated.{by_chance}",
         f"{where[0]}, torch {where[1]}, commit {where[2]}. Times hold everything that a training loads; the GPU's "
-        "memory is the larger of both trainings; both are medians over seeds.",
+        "memory is the larger of both trainings; both are medians over runs.",
     )
 
 
