@@ -35,9 +35,10 @@ def test_the_demo_runs_goes_on_and_keeps_to_its_folder(small: Path, capsys: pyte
     command = ["demo", "--out", str(small), "--processes", "1"]
     assert cli.main(command) == 0
     shown = capsys.readouterr().out
-    for name in ("most frequent answer", "question-only", "scratch", "pre-trained", "untrained", "by chance"):
+    for name in ("most frequent answer", "question-only", "scratch", "pre-trained", "encoder-untrained", "by chance"):
         assert name in shown
     page = (small / "report.html").read_text()
+    assert "encoder-untrained" in page
     assert "question-only" in page
     assert page.count("data:image/jpeg") == 2
     weights = {path: path.read_bytes() for path in small.rglob("model.safetensors")}

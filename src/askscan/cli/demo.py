@@ -36,6 +36,8 @@ SHIPPED = Path(__file__).parents[1] / "shipped"
 """Runs that the package may carry: an encoder and a model to start from, and the large model."""
 _OF_PACKAGE = {"tiny-answers": "tiny-answers", "shipped": "rooms"}
 _ANSWERING = ("question-only", "scratch", "pre-trained", "tiny-answers", "fine-tuned", "shipped")
+_ENCODERS = ("encoder-untrained", "encoder-packaged", "encoder")
+"""New weights; those of the package, which pre-training starts from; and what came of them."""
 _FIGURES = ("EM@1", "Acc@0.25", "Acc@0.5")
 _RETRIEVAL = ("R@1 scene -> sentence", "R@5 scene -> sentence")
 
@@ -177,17 +179,11 @@ def _evaluate(places: _Places, teacher: FrozenTeacher) -> None:
             evaluate(run, folder, SPLIT, out=place, teacher=frozen, java=False, progress=update)
     encoder = places.run("encoder")
     if not _newer(map_path(encoder, SPLIT), encoder / "model.safetensors"):
-        run = load_run(encoder)
+        run, start = load_run(encoder), _carried(RECIPE)
         with progress("evaluate encoder") as update:
-            map_scenes(
-                _untrained(run), folder, SPLIT, out=places.run("encoder-before"), teacher=teacher, progress=update
-            )
-            if (start := _carried(RECIPE)) is not None:
-                map_scenes(
-                    load_run(start), folder, SPLIT, out=places.run("encoder-start"), teacher=teacher,
-                    progress=update,
-                )  # fmt: skip
-            map_scenes(run, folder, SPLIT, teacher=teacher, progress=update)
+            for name, each in zip(_ENCODERS, (_untrained(run), load_run(start) if start else None, run), strict=True):
+                if each is not None:
+                    map_scenes(each, folder, SPLIT, out=places.run(name), teacher=teacher, progress=update)
 
 
 def _carried(name: str) -> Path | None:
@@ -208,8 +204,7 @@ def _untrained(run: Run) -> Run:
 def _report(places: _Places) -> None:
     from askscan.evaluate.report import write_report
 
-    names = (*_ANSWERING, "encoder-before", "encoder-start", "encoder")
-    runs = [places.run(name) for name in names if places.run(name).is_dir()]
+    runs = [places.run(name) for name in (*_ANSWERING, *_ENCODERS) if places.run(name).is_dir()]
     title = f"askscan demo: {NUM_UNSEEN} unseen rooms"
     write_report(
         runs, places.report, data=places.data, split=SPLIT, title=title, summary=_lesson(_answering_scores(places))
@@ -234,10 +229,9 @@ def _conclude(places: _Places) -> None:
     header, *cells = score_rows(systems, _FIGURES)
     table(f"Answers about {NUM_UNSEEN} unseen rooms, % [95 % interval]", header, cells)
     rows: list[list[object]] = []
-    names = {"encoder-before": "untrained", "encoder-start": "the package's, where it starts", "encoder": "in the end"}
-    for run, name in names.items():
-        if map_path(places.run(run), SPLIT).is_file():
-            scores = read_map(map_path(places.run(run), SPLIT)).scores
+    for name in _ENCODERS:
+        if map_path(places.run(name), SPLIT).is_file():
+            scores = read_map(map_path(places.run(name), SPLIT)).scores
             rows.append([name, *(scores[figure] for figure in _RETRIEVAL)])
     rows.append(["by chance", *(scores[figure.split()[0] + " chance"] for figure in _RETRIEVAL)])
     table(f"Sentence of a room among those of {NUM_UNSEEN}, %", ("encoder", *_RETRIEVAL), rows)

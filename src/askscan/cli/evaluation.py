@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
 OutOrRun = Annotated[
-    Path | None, tyro.conf.arg(metavar="DIR", help="For the files.", help_behavior_hint="(default: the run's folder)")
+    Path | None,
+    tyro.conf.arg(
+        metavar="DIR",
+        help="For the files.",
+        help_behavior_hint="(default: the run's folder; needed for runs of the package or the Hub)",
+    ),
 ]
 _COMPARED = ("EM@1", "EM@10", "CIDEr", "Acc@0.25", "Acc@0.5")
 

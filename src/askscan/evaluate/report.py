@@ -79,16 +79,17 @@ def write_report(
         raise ConfigError(f"{out}: exists and is no page of ours; give another name with --out.")
     names = _names([Path(run) for run in runs])
     found = [read_run(Path(run), split, name) for run, name in zip(runs, names, strict=True)]
+    answered = [run for run in found if run.cases]
     parts = [
         ("scores", "Scores", _scores(found)),
         ("types", "By question type", _by_type(found)),
-        ("gallery", "Questions on the scans", _gallery(found)),
-        ("confusion", "Frequent answers", _confusion(found)),
+        ("gallery", "Questions on the scans", _gallery(answered)),
+        ("confusion", "Frequent answers", _confusion(answered)),
         ("calibration", "Calibration", _calibration(found)),
         ("map", "Map of scenes", _maps(found)),
         ("training", "Training", _training(found)),
         ("configuration", "Configuration", _configuration(found)),
-        ("questions", "Every question", _questions(found)),
+        ("questions", "Every question", _questions(answered)),
     ]
     parts = [part for part in parts if part[2]]
     fill = {
@@ -99,7 +100,7 @@ def write_report(
         "sections": "".join(f'<section id="{key}"><h2>{heading}</h2>{body}</section>' for key, heading, body in parts),
         "version": escape(__version__),
         # Text of questions must not end the script element.
-        "data": json.dumps(_data(found, data, split), separators=(",", ":")).replace("<", "\\u003c"),
+        "data": json.dumps(_data(answered, data, split), separators=(",", ":")).replace("<", "\\u003c"),
     }
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     for key, value in fill.items():
@@ -128,7 +129,11 @@ def _scores(runs: Sequence[ReportRun]) -> str:
         return ""
     columns = ("", *(name for name, _ in shown))
     rest = [row for name, row in rows.items() if name not in _FIRST_SCORES]
-    notes = "".join(f"<p>{escape(name)}: {escape(note)}</p>" for name, scores in shown for note in scores.notes)
+    said: dict[str, list[str]] = {}
+    for name, scores in shown:
+        for note in scores.notes:
+            said.setdefault(note, []).append(name)
+    notes = "".join(f"<p>{escape(note)} ({escape(', '.join(names))})</p>" for note, names in said.items())
     return (
         '<p class="note">Figures in percent. Small: 95 % interval, bootstrap over scenes.</p>'
         + table(columns, [rows[name] for name in _FIRST_SCORES if name in rows], css="scores")
@@ -166,7 +171,7 @@ def _types(runs: Sequence[ReportRun]) -> list[str]:
 
 
 def _gallery(runs: Sequence[ReportRun]) -> str:
-    if not any(run.cases for run in runs):
+    if not runs:
         return ""
     tabs = (("right", "Right"), ("wrong", "Wrong"), ("confident", "Wrong, yet sure"))
     buttons = "".join(f'<button data-tab="{key}" data-title="{title}">{title}</button>' for key, title in tabs)
@@ -178,24 +183,22 @@ def _gallery(runs: Sequence[ReportRun]) -> str:
 
 
 def _confusion(runs: Sequence[ReportRun]) -> str:
-    tables = "".join(
-        f'<div data-of="confusion-run" data-run="{i}">{_confusion_table(run.cases)}</div>'
-        for i, run in enumerate(runs)
-        if run.cases
-    )
-    if not tables:
+    if not runs:
         return ""
+    tables = "".join(
+        f'<div data-of="confusion-run" data-run="{i}">{_confusion_table(run.cases)}</div>' for i, run in enumerate(runs)
+    )
     choice = f'<select id="confusion-run" data-choice aria-label="run">{_options(runs)}</select>'
     note = '<p class="note">Rows: the right answer; columns: the answer given. The most frequent ones.</p>'
     return f'{note}<div class="controls">{choice}</div>{tables}'
 
 
 def _options(runs: Sequence[ReportRun]) -> str:
-    """The runs that answered, the best one chosen."""
-    share = {i: sum(case.right for case in run.cases) / len(run.cases) for i, run in enumerate(runs) if run.cases}
-    best = max(share, key=lambda i: share[i])
+    """The runs, the best one chosen."""
+    best = max(runs, key=lambda run: sum(case.right for case in run.cases) / len(run.cases))
     return "".join(
-        f'<option value="{i}"{" selected" if i == best else ""}>{escape(runs[i].name)}</option>' for i in share
+        f'<option value="{i}"{" selected" if run is best else ""}>{escape(run.name)}</option>'
+        for i, run in enumerate(runs)
     )
 
 
@@ -288,7 +291,7 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
 
 
 def _questions(runs: Sequence[ReportRun]) -> str:
-    if not any(run.cases for run in runs):
+    if not runs:
         return ""
     columns = ["question", "right answers"]
     columns += [part for run in runs for part in (run.name, f"{run.name}: confidence", f"{run.name}: IoU")]
