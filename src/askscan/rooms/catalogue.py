@@ -55,6 +55,9 @@ CERAMIC = ("ceramic", ("white", "beige", "pink", "green"))
 STONE = ("stone", ("gray", "black", "white", "beige"))
 LACQUER = ("wood", ("brown", "beige", "white", "black", "gray", "blue", "green", "red"))
 
+DARK, GLOSS, STEEL = ("black", "plastic"), ("black", "glass"), ("gray", "metal")
+"""Colour and material of what is the same on most pieces: feet, screens, handles."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
@@ -77,6 +80,11 @@ class Look:
     color: str
     material: str
     shape: str
+
+    @property
+    def paint(self) -> tuple[str, str]:
+        """Colour and material."""
+        return self.color, self.material
 
 
 # nyu40 ids and class names as ScanNet's label table has them.

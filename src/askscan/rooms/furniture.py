@@ -21,6 +21,8 @@ from askscan.rooms.catalogue import KINDS, Look, pick_look
 Vec = tuple[float | int, float | int, float | int]
 Paint = tuple[str, str]
 """Colour name and material."""
+CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
+"""Signs of x and y."""
 _UPRIGHT = np.eye(3)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, ball, box, rod, soft, span
+from askscan.rooms.catalogue import DARK, GLOSS, STEEL, Look
+from askscan.rooms.furniture import CORNERS, Builder, Paint, Part, Piece, Vec, ball, box, rod, soft, span
 
-DARK: Paint = ("black", "plastic")
-GLOSS: Paint = ("black", "glass")
-STEEL: Paint = ("gray", "metal")
 PANE: Paint = ("white", "glass")
 QUARTER = math.pi / 2
 
@@ -22,7 +21,7 @@ def _disc(name: str, at: Vec, across: float, thick: float, paint: Paint) -> Part
 
 
 def _door(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.8, 0.98), span(rng, 1.98, 2.1)
+    main, width, high = look.paint, span(rng, 0.8, 0.98), span(rng, 1.98, 2.1)
     parts = [box("leaf", (0.02, 0, high / 2), (0.04, width, high), main)]
     parts += [box("frame", (0.03, s * (width / 2 + 0.03), high / 2), (0.06, 0.06, high), main) for s in (-1, 1)]
     parts.append(box("frame", (0.03, 0, high + 0.03), (0.06, width + 0.12, 0.06), main))
@@ -51,20 +50,20 @@ def _window(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _curtain(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.45, 0.75), span(rng, 1.9, 2.2)
+    main, width, high = look.paint, span(rng, 0.45, 0.75), span(rng, 1.9, 2.2)
     cloth = box("cloth", (0.08, 0, high / 2), (0.03, width, high), main, wave_m=0.035)
     rail = rod("rod", (0.08, 0, high + 0.02), (0.03, 0.03, width + 0.1), STEEL, tilt_rad=QUARTER, yaw_rad=QUARTER)
     return Piece(kind="curtain", look=look, parts=(cloth, rail))
 
 
 def _shower_curtain(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.7, 1.1), span(rng, 1.5, 1.65)
+    main, width, high = look.paint, span(rng, 0.7, 1.1), span(rng, 1.5, 1.65)
     cloth = box("cloth", (0, 0, high / 2), (0.02, width, high), main, wave_m=0.035)
     return Piece(kind="shower curtain", look=look, parts=(cloth,))
 
 
 def _picture(rng: np.random.Generator, look: Look) -> Piece:
-    main, frame = (look.color, look.material), ((("black", "brown", "white", "gray")[rng.integers(4)]), "wood")
+    main, frame = look.paint, ((("black", "brown", "white", "gray")[rng.integers(4)]), "wood")
     width = span(rng, 0.45, 0.9)
     high = width if look.shape in ("square", "round") else width * (span(rng, 0.6, 0.8) if rng.random() < 0.6 else 1.35)
     if look.shape == "round":
@@ -103,18 +102,10 @@ def _board(rng: np.random.Generator, look: Look, kind: str) -> Piece:
     frame: Paint = STEEL if kind == "whiteboard" else ("brown", "wood")
     parts = (
         box("frame", (0.015, 0, high / 2), (0.03, width, high), frame),
-        box("surface", (0.025, 0, high / 2), (0.03, width - 0.08, high - 0.08), (look.color, look.material)),
+        box("surface", (0.025, 0, high / 2), (0.03, width - 0.08, high - 0.08), look.paint),
         box("tray", (0.06, 0, 0.02), (0.08, width * 0.7, 0.03), frame),
     )
     return Piece(kind=kind, look=look, parts=parts)
-
-
-def _whiteboard(rng: np.random.Generator, look: Look) -> Piece:
-    return _board(rng, look, "whiteboard")
-
-
-def _blackboard(rng: np.random.Generator, look: Look) -> Piece:
-    return _board(rng, look, "blackboard")
 
 
 def _tv(rng: np.random.Generator, look: Look) -> Piece:
@@ -128,7 +119,7 @@ def _tv(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _clock(rng: np.random.Generator, look: Look) -> Piece:
-    main, d = (look.color, look.material), span(rng, 0.3, 0.4)
+    main, d = look.paint, span(rng, 0.3, 0.4)
     face = (
         _disc("face", (0.025, 0, d / 2), d, 0.05, main)
         if look.shape == "round"
@@ -143,7 +134,7 @@ def _clock(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _radiator(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.7, 1.3), span(rng, 0.5, 0.65)
+    main, width, high = look.paint, span(rng, 0.7, 1.3), span(rng, 0.5, 0.65)
     ribs = max(4, int(width / 0.1))
     parts = [
         soft("rib", (0, y, high / 2 + 0.08), (0.12, 0.065, high), main, 0.03)
@@ -155,12 +146,7 @@ def _radiator(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _refrigerator(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (
-        (look.color, look.material),
-        span(rng, 0.6, 0.72),
-        span(rng, 0.6, 0.8),
-        span(rng, 1.5, 1.85),
-    )
+    main, depth, width, high = look.paint, span(rng, 0.6, 0.72), span(rng, 0.6, 0.8), span(rng, 1.5, 1.85)
     split = high * span(rng, 0.3, 0.4) if rng.random() < 0.5 else high * span(rng, 0.62, 0.7)
     knob: Paint = ("black", "metal") if look.color != "black" else STEEL
     parts = [box("body", (-0.03, 0, high / 2), (depth - 0.06, width, high), main)]
@@ -175,16 +161,14 @@ def _refrigerator(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _stove(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (look.color, look.material), 0.62, span(rng, 0.58, 0.72), 0.9
+    main, depth, width, high = look.paint, 0.62, span(rng, 0.58, 0.72), 0.9
     burner: Paint = DARK if look.color != "black" else STEEL
     parts = [
         box("body", (0, 0, high / 2), (depth, width, high), main),
         box("panel", (-depth / 2 + 0.03, 0, high + 0.08), (0.06, width, 0.16), main),
     ]
     parts += [
-        rod("burner", (0.03 + a * 0.14, b * width / 4, high + 0.012), (0.2, 0.2, 0.024), burner)
-        for a in (-1, 1)
-        for b in (-1, 1)
+        rod("burner", (0.03 + a * 0.14, b * width / 4, high + 0.012), (0.2, 0.2, 0.024), burner) for a, b in CORNERS
     ]
     parts += [
         box("window", (depth / 2 + 0.005, 0, 0.48), (0.02, width * 0.6, 0.26), GLOSS),
@@ -197,7 +181,7 @@ def _stove(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _microwave(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.45, 0.55), span(rng, 0.26, 0.32)
+    main, width, high = look.paint, span(rng, 0.45, 0.55), span(rng, 0.26, 0.32)
     parts = (
         box("body", (0, 0, high / 2), (0.36, width, high), main),
         box("window", (0.185, width * 0.12, high / 2), (0.015, width * 0.6, high * 0.65), GLOSS),
@@ -208,7 +192,7 @@ def _microwave(rng: np.random.Generator, look: Look) -> Piece:
 
 def _laundry(rng: np.random.Generator, look: Look, kind: str) -> Piece:
     """Washing machines have a dark round window in front and a dial; dryers a flat door with a white ring."""
-    main, high = (look.color, look.material), span(rng, 0.83, 0.95)
+    main, high = look.paint, span(rng, 0.83, 0.95)
     parts = [
         soft("body", (0, 0, high / 2), (0.6, 0.6, high), main, 0.02),
         box("panel", (0.29, 0, high - 0.07), (0.03, 0.56, 0.1), DARK if look.color != "black" else STEEL),
@@ -226,16 +210,8 @@ def _laundry(rng: np.random.Generator, look: Look, kind: str) -> Piece:
     return Piece(kind=kind, look=look, parts=tuple(parts), num_parts=(("door", 1),), top_m=high)
 
 
-def _washing_machine(rng: np.random.Generator, look: Look) -> Piece:
-    return _laundry(rng, look, "washing machine")
-
-
-def _clothes_dryer(rng: np.random.Generator, look: Look) -> Piece:
-    return _laundry(rng, look, "clothes dryer")
-
-
 def _toilet(rng: np.random.Generator, look: Look) -> Piece:
-    main, bowl = (look.color, look.material), span(rng, 0.36, 0.4)
+    main, bowl = look.paint, span(rng, 0.36, 0.4)
     long = bowl * (1.0 if look.shape == "round" else 1.25)
     x = long / 2 - 0.08
     parts = [
@@ -284,7 +260,7 @@ def _sink(rng: np.random.Generator, look: Look) -> Piece:
     if look.shape == "round":
         width = depth
     parts = [
-        *_basin(look.shape, (depth, width, 0.16), 0.0, (look.color, look.material)),
+        *_basin(look.shape, (depth, width, 0.16), 0.0, look.paint),
         *_tap(-depth / 2 + 0.03, 0.14),
     ]
     return Piece(kind="sink", look=look, parts=tuple(parts))
@@ -292,24 +268,13 @@ def _sink(rng: np.random.Generator, look: Look) -> Piece:
 
 def pedestal(sink: Piece, high: float = 0.7) -> Piece:
     """The same sink on a foot of its own."""
-    lifted = tuple(_lift(p, high) for p in sink.parts)
-    foot = rod("foot", (-0.05, 0, high / 2), (0.18, 0.2, high), (sink.look.color, sink.look.material), taper=1.2)
+    lifted = (replace(p, center=(*p.center[:2], p.center[2] + high)) for p in sink.parts)
+    foot = rod("foot", (-0.05, 0, high / 2), (0.18, 0.2, high), sink.look.paint, taper=1.2)
     return Piece(kind="sink", look=sink.look, parts=(*lifted, foot))
 
 
-def _lift(part: Part, high: float) -> Part:
-    from dataclasses import replace
-
-    return replace(part, center=(part.center[0], part.center[1], part.center[2] + high))
-
-
 def _bathtub(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (
-        (look.color, look.material),
-        span(rng, 0.7, 0.82),
-        span(rng, 1.45, 1.75),
-        span(rng, 0.48, 0.6),
-    )
+    main, depth, width, high = look.paint, span(rng, 0.7, 0.82), span(rng, 1.45, 1.75), span(rng, 0.48, 0.6)
     if look.shape == "oval":
         parts = [
             rod("wall", (0, 0, high / 2), (depth * 0.9, width * 0.92, high), main, taper=1.1, open_top=True),
@@ -334,13 +299,10 @@ def _bathtub(rng: np.random.Generator, look: Look) -> Piece:
 
 def _towel(rng: np.random.Generator, look: Look) -> Piece:
     """Hangs over a rail on the wall."""
-    main, width, high = (look.color, look.material), span(rng, 0.35, 0.6), span(rng, 0.5, 0.8)
+    main, width, high = look.paint, span(rng, 0.35, 0.6), span(rng, 0.5, 0.8)
     rail = rod("rail", (0.06, 0, high - 0.02), (0.03, 0.03, width + 0.14), STEEL, tilt_rad=QUARTER, yaw_rad=QUARTER)
-    return Piece(
-        kind="towel",
-        look=look,
-        parts=(box("cloth", (0.06, 0, high / 2), (0.05, width, high), main, wave_m=0.008), rail),
-    )
+    cloth = box("cloth", (0.06, 0, high / 2), (0.05, width, high), main, wave_m=0.008)
+    return Piece(kind="towel", look=look, parts=(cloth, rail))
 
 
 BUILDERS: dict[str, Builder] = {
@@ -350,16 +312,16 @@ BUILDERS: dict[str, Builder] = {
     "shower curtain": _shower_curtain,
     "picture": _picture,
     "mirror": _mirror,
-    "whiteboard": _whiteboard,
-    "blackboard": _blackboard,
+    "whiteboard": partial(_board, kind="whiteboard"),
+    "blackboard": partial(_board, kind="blackboard"),
     "tv": _tv,
     "clock": _clock,
     "radiator": _radiator,
     "refrigerator": _refrigerator,
     "stove": _stove,
     "microwave": _microwave,
-    "washing machine": _washing_machine,
-    "clothes dryer": _clothes_dryer,
+    "washing machine": partial(_laundry, kind="washing machine"),
+    "clothes dryer": partial(_laundry, kind="clothes dryer"),
     "toilet": _toilet,
     "sink": _sink,
     "bathtub": _bathtub,

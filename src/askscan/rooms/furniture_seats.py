@@ -6,11 +6,8 @@ import math
 
 import numpy as np
 
-from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, box, legs, rod, slab, soft, span
-
-DARK: Paint = ("black", "plastic")
-STEEL: Paint = ("gray", "metal")
+from askscan.rooms.catalogue import DARK, STEEL, Look
+from askscan.rooms.furniture import CORNERS, Builder, Paint, Part, Piece, box, legs, rod, slab, soft, span
 
 
 def _back(rng: np.random.Generator, x: float, width: float, low: float, height: float, paint: Paint) -> list[Part]:
@@ -38,7 +35,7 @@ def _back(rng: np.random.Generator, x: float, width: float, low: float, height: 
 
 
 def _chair(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     width = span(rng, 0.42, 0.54)
     depth = width if look.shape == "round" else span(rng, 0.42, 0.52)
     seat, high = span(rng, 0.43, 0.48), span(rng, 0.36, 0.55)
@@ -63,7 +60,7 @@ def _chair(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _office_chair(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     width, depth, seat = span(rng, 0.47, 0.56), span(rng, 0.45, 0.52), span(rng, 0.45, 0.52)
     base = DARK if rng.random() < 0.6 else STEEL
     back_high = span(rng, 0.42, 0.7)
@@ -95,7 +92,7 @@ def _office_chair(rng: np.random.Generator, look: Look) -> Piece:
 
 def _upholstered(rng: np.random.Generator, look: Look, width: float, depth: float, cushions: int) -> list[Part]:
     """Base, cushions, back and two armrests of an armchair or couch."""
-    main = (look.color, look.material)
+    main = look.paint
     seat, high = span(rng, 0.4, 0.46), span(rng, 0.75, 0.92)
     arm, arm_high, back = span(rng, 0.14, 0.22), span(rng, 0.56, 0.66), span(rng, 0.18, 0.24)
     inner = width - 2 * arm
@@ -120,16 +117,12 @@ def _upholstered(rng: np.random.Generator, look: Look, width: float, depth: floa
         parts.append(
             soft("cushion", (-depth / 2 + back + 0.06, y, seat + 0.2), (0.16, w, 0.4), main, 0.07, tilt_rad=-0.15)
         )
-    parts += [
-        box("foot", (a * (depth / 2 - 0.06), b * (width / 2 - 0.06), 0.02), (0.05, 0.05, 0.04), DARK)
-        for a in (-1, 1)
-        for b in (-1, 1)
-    ]
-    return parts
+    x, y = depth / 2 - 0.06, width / 2 - 0.06
+    return parts + [box("foot", (a * x, b * y, 0.02), (0.05, 0.05, 0.04), DARK) for a, b in CORNERS]
 
 
 def _armchair(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     if look.shape == "round":
         d = span(rng, 0.72, 0.85)
         parts = [
@@ -153,7 +146,7 @@ def _couch(rng: np.random.Generator, look: Look) -> Piece:
     width, depth = seats * span(rng, 0.56, 0.68) + 0.36, span(rng, 0.82, 0.98)
     parts = _upholstered(rng, look, width, depth, seats)
     if look.shape == "l-shaped":
-        main = (look.color, look.material)
+        main = look.paint
         side = 1 if rng.random() < 0.5 else -1
         long = span(rng, 0.6, 0.8)
         y = side * (width / 2 - 0.4)
@@ -163,7 +156,7 @@ def _couch(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _stool(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     d, high = span(rng, 0.32, 0.42), span(rng, 0.43, 0.75)
     if look.shape == "round" and rng.random() < 0.4:
         parts = [
@@ -178,7 +171,7 @@ def _stool(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _ottoman(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     depth, high = span(rng, 0.45, 0.65), span(rng, 0.36, 0.45)
     width = depth * (span(rng, 1.5, 1.9) if look.shape == "rectangular" else 1.0)
     at, size = (0.0, 0.0, high / 2 + 0.02), (depth, width, high - 0.04)
@@ -188,7 +181,7 @@ def _ottoman(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _bench(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     width, depth, high = span(rng, 1.0, 1.6), span(rng, 0.34, 0.42), span(rng, 0.42, 0.48)
     if look.material == "leather":
         top = [soft("seat", (0, 0, high - 0.05), (depth, width, 0.12), main, 0.04)]

@@ -6,12 +6,8 @@ import math
 
 import numpy as np
 
-from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, ball, box, legs, rod, soft, span
-
-DARK: Paint = ("black", "plastic")
-GLOSS: Paint = ("black", "glass")
-STEEL: Paint = ("gray", "metal")
+from askscan.rooms.catalogue import DARK, GLOSS, STEEL, Look
+from askscan.rooms.furniture import CORNERS, Builder, Paint, Part, Piece, ball, box, legs, rod, soft, span
 
 
 def _lamp(rng: np.random.Generator, look: Look) -> Piece:
@@ -25,7 +21,7 @@ def floor_lamp(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _lamp_of(rng: np.random.Generator, look: Look, high: float, across: float) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     shade_high = across * span(rng, 0.6, 0.8)
     # A tall stand has more surface than the shade: it shares the colour that the lamp is named by.
     stand = main if high > 1.0 else STEEL if rng.random() < 0.5 else DARK
@@ -42,7 +38,7 @@ def _lamp_of(rng: np.random.Generator, look: Look, high: float, across: float) -
 
 def _vessel(kind: str, look: Look, across: float, width: float, high: float, flare: float) -> Piece:
     """An open bin, bucket or basket with a bottom."""
-    main = (look.color, look.material)
+    main = look.paint
     make = rod if look.shape == "round" else box
     size = (across / flare, width / flare, high)
     parts = (
@@ -54,35 +50,26 @@ def _vessel(kind: str, look: Look, across: float, width: float, high: float, fla
 
 def _trash_can(rng: np.random.Generator, look: Look) -> Piece:
     d = span(rng, 0.26, 0.4)
-    return _vessel(
-        "trash can",
-        look,
-        d,
-        d * (1.4 if look.shape == "rectangular" else 1),
-        span(rng, 0.35, 0.65),
-        span(rng, 1.1, 1.3),
-    )
+    width = d * (1.4 if look.shape == "rectangular" else 1)
+    return _vessel("trash can", look, d, width, span(rng, 0.35, 0.65), span(rng, 1.1, 1.3))
 
 
 def _bucket(rng: np.random.Generator, look: Look) -> Piece:
     d = span(rng, 0.28, 0.34)
-    body = _vessel("bucket", look, d, d, span(rng, 0.26, 0.34), 1.3)
-    return body
+    return _vessel("bucket", look, d, d, span(rng, 0.26, 0.34), 1.3)
 
 
 def _laundry_basket(rng: np.random.Generator, look: Look) -> Piece:
     d = span(rng, 0.38, 0.46)
-    body = _vessel(
-        "laundry basket", look, d, d * (1.4 if look.shape == "rectangular" else 1), span(rng, 0.32, 0.55), 1.15
-    )
-    clothes = ball(
-        "clothes", (0, 0, 0.22), (d * 0.7, d * 0.7, 0.2), (("white", "blue", "gray")[rng.integers(3)], "fabric")
-    )
+    width = d * (1.4 if look.shape == "rectangular" else 1)
+    body = _vessel("laundry basket", look, d, width, span(rng, 0.32, 0.55), 1.15)
+    cloth = (("white", "blue", "gray")[rng.integers(3)], "fabric")
+    clothes = ball("clothes", (0, 0, 0.22), (d * 0.7, d * 0.7, 0.2), cloth)
     return Piece(kind="laundry basket", look=look, parts=(*body.parts, clothes))
 
 
 def _pillow(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, thick = (look.color, look.material), span(rng, 0.34, 0.44), span(rng, 0.11, 0.16)
+    main, depth, thick = look.paint, span(rng, 0.34, 0.44), span(rng, 0.11, 0.16)
     width = depth * (span(rng, 1.3, 1.6) if look.shape == "rectangular" else 1.0)
     at, size = (0.0, 0.0, thick / 2), (depth, width, thick)
     body = ball("body", at, size, main) if look.shape == "round" else soft("body", at, size, main, 0.055)
@@ -92,7 +79,7 @@ def _pillow(rng: np.random.Generator, look: Look) -> Piece:
 def _monitor(rng: np.random.Generator, look: Look) -> Piece:
     width = span(rng, 0.48, 0.68)
     high = width * 0.6
-    case: Paint = (look.color, look.material)
+    case: Paint = look.paint
     parts = (
         soft("screen", (0, 0, 0.12 + high / 2), (0.05, width, high), case, 0.01),
         box("glass", (0.02, 0, 0.12 + high / 2), (0.03, width - 0.04, high - 0.04), GLOSS),
@@ -103,16 +90,13 @@ def _monitor(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _keyboard(rng: np.random.Generator, look: Look) -> Piece:
-    return Piece(
-        kind="keyboard",
-        look=look,
-        parts=(box("keys", (0, 0, 0.016), (0.16, span(rng, 0.4, 0.46), 0.032), (look.color, look.material)),),
-    )
+    keys = box("keys", (0, 0, 0.016), (0.16, span(rng, 0.4, 0.46), 0.032), look.paint)
+    return Piece(kind="keyboard", look=look, parts=(keys,))
 
 
 def _laptop(rng: np.random.Generator, look: Look) -> Piece:
     """Opens towards +x: that is where the person sits."""
-    main, width = (look.color, look.material), span(rng, 0.33, 0.39)
+    main, width = look.paint, span(rng, 0.33, 0.39)
     parts = (
         box("base", (0, 0, 0.012), (0.25, width, 0.024), main),
         box("lid", (-0.16, 0, 0.13), (0.02, width, 0.25), main, tilt_rad=-0.3),
@@ -122,12 +106,7 @@ def _laptop(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _printer(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, width, high = (
-        (look.color, look.material),
-        span(rng, 0.38, 0.46),
-        span(rng, 0.42, 0.52),
-        span(rng, 0.24, 0.36),
-    )
+    main, depth, width, high = look.paint, span(rng, 0.38, 0.46), span(rng, 0.42, 0.52), span(rng, 0.24, 0.36)
     parts = (
         soft("body", (0, 0, high / 2), (depth, width, high), main, 0.02),
         box("tray", (depth / 2 + 0.05, 0, high * 0.35), (0.12, width * 0.6, 0.03), ("white", "paper")),
@@ -139,7 +118,7 @@ def _printer(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _carton(rng: np.random.Generator, look: Look) -> Piece:
-    main, depth, high = (look.color, look.material), span(rng, 0.28, 0.46), span(rng, 0.22, 0.42)
+    main, depth, high = look.paint, span(rng, 0.28, 0.46), span(rng, 0.22, 0.42)
     width = depth * (1.0 if look.shape == "square" else span(rng, 1.3, 1.6))
     parts = [box("body", (0, 0, high / 2), (depth, width, high), main)]
     if look.material == "cardboard":
@@ -150,7 +129,7 @@ def _carton(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _plant(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     pot: Paint = (("orange", "white", "brown", "black")[rng.integers(4)], "ceramic")
     tall, d = span(rng, 0.65, 1.4), span(rng, 0.24, 0.34)
     pot_high = span(rng, 0.22, 0.32)
@@ -173,7 +152,7 @@ def _plant(rng: np.random.Generator, look: Look) -> Piece:
 
 def small_plant(rng: np.random.Generator, look: Look) -> Piece:
     """A pot plant for tables and sills."""
-    main, d = (look.color, look.material), span(rng, 0.14, 0.2)
+    main, d = look.paint, span(rng, 0.14, 0.2)
     pot: Paint = (("orange", "white", "brown", "black")[rng.integers(4)], "ceramic")
     parts = (
         rod("pot", (0, 0, 0.07), (d * 0.75, d * 0.75, 0.14), pot, taper=1.25),
@@ -183,7 +162,7 @@ def small_plant(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _backpack(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.3, 0.36), span(rng, 0.42, 0.52)
+    main, width, high = look.paint, span(rng, 0.3, 0.36), span(rng, 0.42, 0.52)
     parts = (
         soft("body", (0, 0, high / 2), (0.18, width, high), main, 0.08),
         soft("pocket", (0.12, 0, high * 0.32), (0.1, width * 0.75, high * 0.45), main, 0.05),
@@ -194,23 +173,19 @@ def _backpack(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _suitcase(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.4, 0.5), span(rng, 0.55, 0.75)
+    main, width, high = look.paint, span(rng, 0.4, 0.5), span(rng, 0.55, 0.75)
     parts = (
         soft("body", (0, 0, high / 2 + 0.04), (0.26, width, high), main, 0.05),
         box("handle", (-0.06, 0, high + 0.12), (0.03, 0.2, 0.03), DARK),
         box("handle", (-0.06, 0.1, high + 0.07), (0.025, 0.025, 0.12), DARK),
         box("handle", (-0.06, -0.1, high + 0.07), (0.025, 0.025, 0.12), DARK),
-        *[
-            rod("wheel", (a * 0.09, b * (width / 2 - 0.05), 0.025), (0.05, 0.05, 0.05), DARK)
-            for a in (-1, 1)
-            for b in (-1, 1)
-        ],
+        *[rod("wheel", (a * 0.09, b * (width / 2 - 0.05), 0.025), (0.05, 0.05, 0.05), DARK) for a, b in CORNERS],
     )
     return Piece(kind="suitcase", look=look, parts=parts)
 
 
 def _bag(rng: np.random.Generator, look: Look) -> Piece:
-    main, width, high = (look.color, look.material), span(rng, 0.28, 0.36), span(rng, 0.34, 0.42)
+    main, width, high = look.paint, span(rng, 0.28, 0.36), span(rng, 0.34, 0.42)
     parts = (
         box("wall", (0, 0, high / 2), (0.16, width, high), main, open_top=True),
         box("bottom", (0, 0, 0.04), (0.15, width - 0.01, 0.02), main),
@@ -223,7 +198,7 @@ def _bag(rng: np.random.Generator, look: Look) -> Piece:
 
 def _books(rng: np.random.Generator, look: Look) -> Piece:
     """A stack; the books are of one colour so that it can be named."""
-    main, count = (look.color, look.material), int(rng.integers(3, 6))
+    main, count = look.paint, int(rng.integers(3, 6))
     parts = []
     for k in range(count):
         size = (span(rng, 0.2, 0.24), span(rng, 0.26, 0.32), 0.04)
@@ -232,21 +207,14 @@ def _books(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _toilet_paper(rng: np.random.Generator, look: Look) -> Piece:
-    roll = rod(
-        "roll",
-        (0.07, 0, 0.06),
-        (0.12, 0.12, 0.11),
-        (look.color, look.material),
-        tilt_rad=math.pi / 2,
-        yaw_rad=math.pi / 2,
-    )
-    return Piece(
-        kind="toilet paper", look=look, parts=(roll, box("holder", (0.03, 0, 0.12), (0.06, 0.13, 0.02), STEEL))
-    )
+    quarter = math.pi / 2
+    roll = rod("roll", (0.07, 0, 0.06), (0.12, 0.12, 0.11), look.paint, tilt_rad=quarter, yaw_rad=quarter)
+    holder = box("holder", (0.03, 0, 0.12), (0.06, 0.13, 0.02), STEEL)
+    return Piece(kind="toilet paper", look=look, parts=(roll, holder))
 
 
 def _vase(rng: np.random.Generator, look: Look) -> Piece:
-    main, d, high = (look.color, look.material), span(rng, 0.14, 0.2), span(rng, 0.24, 0.36)
+    main, d, high = look.paint, span(rng, 0.14, 0.2), span(rng, 0.24, 0.36)
     parts = (
         ball("body", (0, 0, high * 0.4), (d, d, high * 0.8), main),
         rod("neck", (0, 0, high * 0.8), (d * 0.4, d * 0.4, high * 0.4), main, taper=1.4),
@@ -259,7 +227,7 @@ def _ironing_board(rng: np.random.Generator, look: Look) -> Piece:
     high, width = span(rng, 0.82, 0.92), span(rng, 1.15, 1.35)
     lean = 0.75
     long = high / math.cos(lean)
-    parts = [rod("top", (0, 0, high), (0.36, width, 0.05), (look.color, look.material))]
+    parts = [rod("top", (0, 0, high), (0.36, width, 0.05), look.paint)]
     parts += [
         box("leg", (0, 0, high / 2), (0.03, 0.03, long), STEEL, tilt_rad=s * lean, yaw_rad=math.pi / 2) for s in (-1, 1)
     ]
@@ -269,7 +237,7 @@ def _ironing_board(rng: np.random.Generator, look: Look) -> Piece:
 
 def _ladder(rng: np.random.Generator, look: Look) -> Piece:
     """A step ladder: two rails with rungs in front, a prop behind."""
-    main, high, steps = (look.color, look.material), span(rng, 1.1, 1.6), int(rng.integers(3, 6))
+    main, high, steps = look.paint, span(rng, 1.1, 1.6), int(rng.integers(3, 6))
     lean = 0.22
     off = math.tan(lean) * high / 2
     parts = []
@@ -283,7 +251,7 @@ def _ladder(rng: np.random.Generator, look: Look) -> Piece:
 
 
 def _piano(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     width, high = span(rng, 1.35, 1.5), span(rng, 1.05, 1.25)
     keys = ("white", "plastic") if look.color != "white" else DARK
     parts = (

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from askscan.rooms.catalogue import Look
-from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, box, legs, rod, span
+from askscan.rooms.catalogue import DARK, STEEL, Look
+from askscan.rooms.furniture import CORNERS, Builder, Paint, Part, Piece, Vec, box, legs, rod, span
 
-STEEL: Paint = ("gray", "metal")
-DARK: Paint = ("black", "plastic")
 BOOK_COLORS = ("red", "blue", "green", "brown", "black", "white", "orange", "purple")
 
 
@@ -19,7 +17,7 @@ def _knob_paint(look: Look) -> Paint:
 def _case(look: Look, size: Vec, *, plinth: float = 0.05) -> list[Part]:
     """A closed body on a dark plinth, its front face at +x of the depth less 2 cm."""
     depth, width, high = size
-    main = (look.color, look.material)
+    main = look.paint
     return [
         box("body", (-0.01, 0, (high + plinth) / 2), (depth - 0.02, width, high - plinth), main),
         box("plinth", (-0.02, 0, plinth / 2), (depth - 0.06, width - 0.04, plinth), DARK),
@@ -29,7 +27,7 @@ def _case(look: Look, size: Vec, *, plinth: float = 0.05) -> list[Part]:
 def _fronts(look: Look, size: Vec, low: float, high: float, columns: int, rows: int, name: str) -> list[Part]:
     """A grid of drawer or door fronts with handles between two heights."""
     depth, width, _ = size
-    main, knob = (look.color, look.material), _knob_paint(look)
+    main, knob = look.paint, _knob_paint(look)
     w, h = width / columns, (high - low) / rows
     parts = []
     for c in range(columns):
@@ -85,7 +83,7 @@ def _nightstand(rng: np.random.Generator, look: Look) -> Piece:
     rows = int(rng.integers(1, 4))
     depth = span(rng, 0.38, 0.46)
     size = (depth, depth, span(rng, 0.45, 0.62))
-    main = (look.color, look.material)
+    main = look.paint
     if rows == 1:
         low = size[2] - 0.2
         parts = [
@@ -133,7 +131,7 @@ def _bookshelf(rng: np.random.Generator, look: Look) -> Piece:
     boards = int(rng.integers(2, 6))
     depth, width, step = span(rng, 0.27, 0.36), span(rng, 0.7, 1.2), span(rng, 0.31, 0.37)
     high = boards * step + 0.08
-    main = (look.color, look.material)
+    main = look.paint
     parts = [box("side", (0, s * (width / 2 - 0.02), high / 2), (depth, 0.04, high), main) for s in (-1, 1)]
     parts.append(box("back", (-depth / 2 + 0.01, 0, high / 2), (0.02, width, high), main))
     parts.append(box("top", (0, 0, high - 0.02), (depth, width, 0.04), main))
@@ -150,7 +148,7 @@ def _shelf(rng: np.random.Generator, look: Look) -> Piece:
     boards = int(rng.integers(3, 6))
     depth, width, step = span(rng, 0.38, 0.5), span(rng, 0.8, 1.4), span(rng, 0.36, 0.44)
     high = (boards - 1) * step + 0.14
-    main = (look.color, look.material)
+    main = look.paint
     parts: list[Part] = legs(depth, width, high, 0.045, main)
     for k in range(boards):
         parts.append(box("shelf", (0, 0, 0.1 + k * step), (depth, width, 0.035), main))
@@ -165,19 +163,11 @@ def _shelf(rng: np.random.Generator, look: Look) -> Piece:
 def _cart(rng: np.random.Generator, look: Look) -> Piece:
     boards = int(rng.integers(2, 4))
     depth, width, step = span(rng, 0.38, 0.48), span(rng, 0.6, 0.8), 0.33
-    main = (look.color, look.material)
+    main = look.paint
     high = 0.12 + (boards - 1) * step
     parts = [box("shelf", (0, 0, 0.12 + k * step), (depth, width, 0.04), main) for k in range(boards)]
-    parts += [
-        rod(
-            "post",
-            (a * (depth / 2 - 0.03), b * (width / 2 - 0.03), high / 2 + 0.04),
-            (0.035, 0.035, high + 0.08),
-            ("gray", "metal"),
-        )
-        for a in (-1, 1)
-        for b in (-1, 1)
-    ]
+    x, y, post = depth / 2 - 0.03, width / 2 - 0.03, (0.035, 0.035, high + 0.08)
+    parts += [rod("post", (a * x, b * y, high / 2 + 0.04), post, STEEL) for a, b in CORNERS]
     parts.append(box("handle", (0, width / 2 - 0.03, high + 0.09), (depth, 0.03, 0.03), STEEL))
     return Piece(kind="cart", look=look, parts=tuple(parts), num_parts=(("shelf", boards),))
 

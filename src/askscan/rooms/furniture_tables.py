@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from askscan.rooms.catalogue import Look
+from askscan.rooms.catalogue import STEEL, Look
 from askscan.rooms.furniture import Builder, Paint, Part, Piece, Vec, box, legs, rod, slab, soft, span
 
-STEEL: Paint = ("gray", "metal")
 LIGHT: Paint = ("white", "fabric")
 
 
@@ -20,7 +19,7 @@ def _footprint(rng: np.random.Generator, shape: str, low: float, high: float) ->
 def _table_on(rng: np.random.Generator, kind: str, look: Look, size: Vec) -> Piece:
     """A table of the given depth, width and height on four legs, one pedestal or two panels."""
     depth, width, high = size
-    main = (look.color, look.material)
+    main = look.paint
     thick = span(rng, 0.035, 0.06)
     top = slab("top", look.shape, (0, 0, high - thick / 2), (depth, width, thick), main)
     leg_paint = main if look.material in ("wood", "metal") and rng.random() < 0.75 else STEEL
@@ -51,8 +50,7 @@ def _table(rng: np.random.Generator, look: Look) -> Piece:
 def _coffee_table(rng: np.random.Generator, look: Look) -> Piece:
     low, high = (0.6, 0.9) if look.shape in ("square", "round") else (0.5, 0.65)
     depth, width = _footprint(rng, look.shape, low, high)
-    piece = _table_on(rng, "coffee table", look, (depth, width, span(rng, 0.36, 0.46)))
-    return piece
+    return _table_on(rng, "coffee table", look, (depth, width, span(rng, 0.36, 0.46)))
 
 
 def _end_table(rng: np.random.Generator, look: Look) -> Piece:
@@ -72,7 +70,7 @@ def _drawers(x: float, y: float, low: float, high: float, width: float, count: i
 
 
 def _desk(rng: np.random.Generator, look: Look) -> Piece:
-    main = (look.color, look.material)
+    main = look.paint
     depth, width, high = span(rng, 0.6, 0.78), span(rng, 1.15, 1.65), span(rng, 0.71, 0.76)
     thick, side = 0.04, 1 if rng.random() < 0.5 else -1
     under = high - thick
@@ -99,7 +97,7 @@ def _desk(rng: np.random.Generator, look: Look) -> Piece:
 
 def _counter(rng: np.random.Generator, look: Look) -> Piece:
     """A free-standing counter (reception, bar): a body with a top that sticks out."""
-    main = (look.color, look.material)
+    main = look.paint
     depth, width, high = span(rng, 0.5, 0.65), span(rng, 1.4, 2.2), span(rng, 0.95, 1.1)
     parts = [
         box("body", (-0.03, 0, high / 2 - 0.02), (depth - 0.1, width - 0.06, high - 0.04), main),
@@ -116,7 +114,7 @@ def _counter(rng: np.random.Generator, look: Look) -> Piece:
 
 def _kitchen_counter(rng: np.random.Generator, look: Look) -> Piece:
     """Only the worktop: the layout puts it on a row of cabinets and stretches it to their width."""
-    main = (look.color, look.material)
+    main = look.paint
     parts = (
         box("top", (0, 0, 0.025), (0.64, 1.6, 0.05), main),
         box("splashback", (-0.31, 0, 0.1), (0.02, 1.6, 0.1), main),
@@ -126,7 +124,7 @@ def _kitchen_counter(rng: np.random.Generator, look: Look) -> Piece:
 
 def _bed(rng: np.random.Generator, look: Look) -> Piece:
     """The blanket has the bed's colour and material; the head is at -x, so the bed 'looks' to its foot."""
-    main = (look.color, look.material)
+    main = look.paint
     frame: Paint = (("brown", "beige", "white", "black")[rng.integers(4)], "wood")
     width = (0.95, 1.4, 1.6, 1.8)[rng.integers(4)] * span(rng, 0.97, 1.05)
     long, top, head = span(rng, 1.95, 2.12), span(rng, 0.46, 0.6), span(rng, 0.85, 1.2)

@@ -97,7 +97,7 @@ class Planner:
         if not self.chance(recolor):
             return piece
         look = pick_look(self.rng, piece.kind, material=piece.look.material, shape=piece.look.shape)
-        old = (piece.look.color, piece.look.material)
+        old = piece.look.paint
         new = (look.color, piece.look.material)
         parts = tuple(replace(p, paint=new) if p.paint == old else p for p in piece.parts)
         return replace(piece, parts=parts, look=replace(piece.look, color=look.color))

@@ -135,7 +135,7 @@ def _piece(rng: np.random.Generator, kind: str, color: str, material: str) -> Pi
     if kind in KINDS:
         return build(rng, kind, pick_look(rng, kind, color=color, material=material))
     look = Look(color=color or "gray", material=material or "plastic", shape="rectangular")
-    body = soft("body", (0.0, 0.0, 0.5), (1.0, 1.0, 1.0), (look.color, look.material), 0.03)
+    body = soft("body", (0.0, 0.0, 0.5), (1.0, 1.0, 1.0), look.paint, 0.03)
     return Piece(kind=kind, look=look, parts=(body,))
 
 
