@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,15 +9,21 @@ import stand_ins
 import torch
 
 from askscan.data.folder import DataFolder
+from askscan.train.answer import train_answers
 from askscan.train.checkpoint import RunFolder, load_weights
+from askscan.train.devices import Devices
 
 SCRIPT = Path(stand_ins.__file__)
 
 
-def script(*arguments: object, timeout: float = 120) -> str:
+def run_script(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def script(*arguments: object, timeout: float = 120) -> str:
+    done = run_script(*arguments, timeout=timeout)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -67,3 +74,22 @@ def test_two_processes_train_like_one(data: DataFolder, tmp_path: Path):
     rows = [(tmp_path / name / "metrics.csv").read_text().split("\n")[1].split(",")[3:15] for name in "12"]
     losses = [torch.tensor([float(cell) for cell in row]) for row in rows]
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-3, atol=1e-5)
+
+
+def test_what_one_process_cannot_write_stops_them_all(
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher
+):
+    """Each with the sentence of the first, none with what becomes of messages that nobody answers."""
+
+    def stop(done: int, total: int) -> None:
+        if total == 8 and done == 6:
+            raise KeyboardInterrupt
+
+    config, cpu = stand_ins.small_answers(8, 0.0), Devices(accelerator="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        train_answers(data, tmp_path, config, teacher=teacher, devices=cpu, on_progress=stop)
+    (tmp_path / "metrics.csv").unlink()
+    done = run_script("train", "answers", data.root, tmp_path, 8, 2)
+    assert done.returncode != 0
+    assert len(re.findall(r"DataError: .*metrics\.csv: missing", done.stderr)) == 2, done.stderr[-3000:]
+    assert "onnection" not in done.stderr

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -24,6 +23,7 @@ from askscan.bench.scenes import ROOM_SIZE_M, clouds
 from askscan.bench.timing import Ceilings, Run, Timing, measure
 from askscan.geometry.nms import nms_3d
 from askscan.models.pointnet2 import SetAbstraction, take
+from askscan.train.devices import autocast
 
 Variants = Callable[[], Sequence[Run]]
 """Makes functions that do the same with different inputs."""
@@ -240,8 +240,7 @@ def _abstraction_runs(inputs: Inputs, module: nn.Module, layer: int, width: int,
     wanted = [*module.parameters(), *([] if features is None else [features])]
 
     def run() -> object:
-        context = torch.autocast("cuda", dtype=dtype) if device.type == "cuda" else nullcontext()
-        with torch.set_grad_enabled(backward), context:
+        with torch.set_grad_enabled(backward), autocast("bf16-mixed", device):
             out = module(levels[layer], levels[layer + 1], index, features)
         return torch.autograd.grad(out.float().square().sum(), wanted) if backward else out
 

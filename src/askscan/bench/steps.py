@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -29,7 +28,7 @@ from askscan.models.scan_qa import ScanQA
 from askscan.train.answer import AnswerTask, AskedScenes
 from askscan.train.checkpoint import RunFolder
 from askscan.train.config import AnswerConfig, Precision, PretrainConfig
-from askscan.train.devices import Devices, launch
+from askscan.train.devices import Devices, autocast, launch
 from askscan.train.loop import Trainer
 from askscan.train.pretrain import GuidedScenes, PretrainTask
 from askscan.train.recipes import recipe
@@ -178,7 +177,7 @@ class Bench:
 
     def backbone(self, variant: Variant, *, reference: bool) -> Iterator[Result]:
         """The backbone in training mode, its neighbourhoods included and computed ahead."""
-        config, cuda = variant.config, self.device.type == "cuda"
+        config = variant.config
         torch.manual_seed(0)
         module = Backbone(config.model.scene.detector.backbone).to(self.device).train()
         rows = torch.arange(variant.scenes, device=self.device)
@@ -186,11 +185,9 @@ class Bench:
         points = self.bank.sample(rows, config.inputs, generator).batch.points
         ahead = module.indices(points[..., :3].contiguous())
         wanted = list(module.parameters())
-        dtype = torch.bfloat16 if config.loop.precision == "bf16-mixed" else None
 
         def run(known: bool, backward: bool) -> object:
-            context = torch.autocast("cuda", dtype=dtype) if cuda and dtype else nullcontext()
-            with torch.set_grad_enabled(backward), context:
+            with torch.set_grad_enabled(backward), autocast(config.loop.precision, self.device):
                 out = module(points, ahead if known else None)[2]
             return torch.autograd.grad(out.float().square().mean(), wanted) if backward else out
 

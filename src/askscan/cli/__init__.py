@@ -84,14 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _complain(f"{error.filename or 'a file'}: {_MENDABLE_ERRNO[error.errno]}.")
     except KeyboardInterrupt:
-        print(
-            "\naskscan: stopped, with nothing left half written; the same command goes on where it can.",
-            file=sys.stderr,
-        )
+        _complain("stopped, with nothing left half written; the same command goes on where it can.", start="\n")
         return 130
     return 0
 
 
-def _complain(sentence: str) -> int:
-    print(f"askscan: {sentence}", file=sys.stderr)
+def _complain(sentence: str, start: str = "") -> int:
+    """Tell the user; of the processes of a training on this host, which all find the same, only the first does."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"{start}askscan: {sentence}", file=sys.stderr)
     return 2

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 EPS = 1e-6
@@ -32,11 +32,6 @@ def ratios(*pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
     dist.all_reduce(sums)
     own = world * totals / (sums[1] + EPS)
     return (sums[0] / (sums[1] + EPS) + (own - own.detach())).unbind()
-
-
-def ratio(total: Float[Tensor, ""], count: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """`ratios` of one pair."""
-    return ratios((total, count))[0]
 
 
 def masked(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

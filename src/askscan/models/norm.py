@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -11,6 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules._functions import SyncBatchNorm
+
+from askscan.ops.reference.grouped_mlp import synchronised_batch_norm
 
 EPS = 1e-5
 
@@ -26,44 +27,6 @@ def sum_over_processes() -> Callable[[Tensor], Tensor] | None:
         return total
 
     return all_reduce
-
-
-def _moments(rows: Float[Tensor, "r c"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and biased variance (c) of the rows of all processes, and their number; in one exchange."""
-    var, mean = torch.var_mean(rows, 0, correction=0)
-    own = torch.stack([mean, var, torch.full_like(mean, rows.shape[0])])
-    every = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(every, own)
-    means, variances, counts = torch.stack(every, 1).unbind()
-    count = counts.sum(0)
-    mean = (means * counts).sum(0) / count
-    # Spread within the processes and between them: the difference of two large sums would lose digits.
-    var = ((variances + (means - mean).square()) * counts).sum(0) / count
-    return mean, var, count
-
-
-class _SynchronisedNorm(torch.autograd.Function):
-    """Normalisation of the rows of all processes together; torch's own version runs on CUDA only."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, all_reduce: Callable[[Tensor], Tensor]) -> Any:
-        rows = x.float()
-        mean, var, count = _moments(rows)
-        rstd = (var + EPS).rsqrt()
-        ctx.save_for_backward(x, weight, mean, rstd, count)
-        ctx.all_reduce = all_reduce
-        ctx.mark_non_differentiable(mean, var, count)
-        return torch.addcmul(bias, rows - mean, rstd * weight).to(x.dtype), mean, var, count
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Any) -> Any:
-        x, weight, mean, rstd, count = ctx.saved_tensors
-        grad32, unit = grad.float(), (x.float() - mean) * rstd
-        # Weight and bias get this process's share: gradients are averaged over the processes later.
-        grad_bias, grad_weight = grad32.sum(0), (grad32 * unit).sum(0)
-        shared = ctx.all_reduce(torch.stack([grad_bias, grad_weight])) / count
-        grad_x = (grad32 - shared[0] - unit * shared[1]) * (weight * rstd)
-        return grad_x.to(x.dtype), grad_weight, grad_bias, None
 
 
 class BatchNorm(nn.Module):
@@ -107,14 +70,9 @@ class BatchNorm(nn.Module):
             group = dist.group.WORLD
             found: Tensor = SyncBatchNorm.apply(rows, self.weight, self.bias, *statistics, group, dist.get_world_size())
             return found
-        out, mean, var, count = cast(
-            tuple[Tensor, Tensor, Tensor, Tensor],
-            _SynchronisedNorm.apply(rows, self.weight, self.bias, all_reduce),
-        )
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(var * (count / (count - 1).clamp_min(1)), self.momentum)
-        return out
+        running = (self.running_mean, self.running_var)
+        out = synchronised_batch_norm(rows.float(), self.weight, self.bias, running, self.momentum, EPS, all_reduce)
+        return out.to(rows.dtype)
 
 
 def set_momentum(model: nn.Module, momentum: float) -> None:

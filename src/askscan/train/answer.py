@@ -21,9 +21,9 @@ from askscan.models.decoding import best_answers
 from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import Question, QuestionTargets, SceneBatch, TextTokens
-from askscan.train.checkpoint import RunFolder, write_json
+from askscan.train.checkpoint import write_json
 from askscan.train.config import AnswerConfig
-from askscan.train.devices import Devices, launch
+from askscan.train.devices import Devices, by_first
 from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
 from askscan.train.stage import (
@@ -36,7 +36,9 @@ from askscan.train.stage import (
     fitted,
     initialise,
     load_scenes,
+    named_terms,
     open_run,
+    open_session,
     run_task,
 )
 
@@ -130,13 +132,13 @@ class AnswerTask:
             with autocast():
                 guess = self.module(batch.tokens)
             answers = text_answer_loss(guess, batch.targets)
-            return weights.total(None, answers), _named(answers)
+            return weights.total(None, answers), named_terms(answers)
         assert batch.scene is not None
         with autocast():
             output = self.module(batch.scene.points, batch.tokens, batch.indices)
         detection = detection_loss(output.detector, batch.scene.boxes, batch.scene.votes)
         answers = answer_loss(output, batch.targets)
-        return weights.total(detection, answers), {**_named(detection), **_named(answers)}
+        return weights.total(detection, answers), named_terms(detection, answers)
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Share of the answerable questions whose top answer, or any of the top ten, is one of theirs, x100."""
@@ -200,11 +202,7 @@ def train_answers(
         DataError: Something is missing in the data folder, or a disk is full.
         WeightsError: `init` does not fit, or the checkpoint is damaged.
     """
-    devices = devices or Devices()
-    fabric = launch(devices, config.loop.precision)
-    session = Session(
-        data=data, folder=RunFolder(Path(out)), fabric=fabric, devices=devices, say=say, on_progress=on_progress
-    )
+    session = open_session(data, out, config.loop, devices, say, on_progress)
     if config.question_only and init is not None:
         raise ConfigError(f"{init}: the question-only baseline has no scene encoder to start from; leave --init out.")
     found = None if config.question_only else find_init(init, data)
@@ -224,8 +222,7 @@ def train_answers(
     status = open_run(session, {**description, "object_names": names}, force=force)
     if status == "finished":
         return finished_result(session)
-    if fabric.is_global_zero:
-        write_json(session.folder.answers, counts)
+    by_first(session.fabric, lambda: write_json(session.folder.answers, counts))
     session.tell(filled)
     asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
     return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
@@ -254,7 +251,3 @@ def _asked(
         session.tell(f"{split}: {note}")
     tokens = session.first(lambda: cache.tokens([asked_text(question) for question in questions]))
     return AskedScenes(bank=bank, questions=QuestionBank.from_questions(questions, tokens, counts, bank))
-
-
-def _named(terms: DetectionTerms | AnswerTerms) -> dict[str, Tensor]:
-    return {field.name: getattr(terms, field.name) for field in fields(terms)}

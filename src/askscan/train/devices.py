@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, UserError
 from askscan.train.config import Precision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,26 @@ def launch(devices: Devices, precision: Precision) -> Fabric:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"{devices.num_devices} devices on {devices.num_nodes} hosts: {reason}") from error
     return fabric
+
+
+def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
+    """What the first process does for all of them: each gets its result, or its error.
+
+    Else the others would wait for a process that a full disk has ended.
+
+    Raises:
+        UserError: What the first process met.
+    """
+    outcome: Any = None
+    if fabric.is_global_zero:
+        try:
+            outcome = work()
+        except UserError as error:
+            outcome = error
+    outcome = fabric.broadcast(outcome)
+    if isinstance(outcome, UserError):
+        raise outcome
+    return outcome
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:

@@ -24,8 +24,8 @@ from askscan.errors import ConfigError
 from askscan.models.norm import set_momentum
 from askscan.train.checkpoint import Progress, RunFolder
 from askscan.train.config import LoopConfig
-from askscan.train.devices import Devices, seed_of
-from askscan.train.graph import GraphedStep
+from askscan.train.devices import Devices, by_first, seed_of
+from askscan.train.graph import GraphedStep, mapped
 from askscan.train.journal import MetricsFile, log_line
 from askscan.train.optim import OptimConfig, average_gradients, clip_gradients, make_optimizer
 
@@ -172,8 +172,7 @@ class Trainer:
         """
         if resume:
             self._restore()
-        elif self.fabric.is_global_zero:
-            self.metrics.start(None)
+        by_first(self.fabric, lambda: self.metrics.start(self.progress.metrics_size if resume else None))
         first = self.progress.step
         self.started = (time.monotonic(), first)
         self._note(f"training from step {first} of {self.num_steps} on {self.fabric.world_size} x {self.device.type}")
@@ -216,17 +215,16 @@ class Trainer:
         """Put in place what the batch of a step is made from."""
         epoch, row = divmod(step, self.steps_per_epoch)
         if self._plan is None or self._plan[0] != epoch:
-            steps = self.task.sampler.epoch(epoch).part(*self.share)
-            if self.device.type == "cuda":  # from pinned memory the copy does not wait
-                steps = Steps(
-                    scene=steps.scene.pin_memory(), text=steps.text.pin_memory(), mask=steps.mask.pin_memory()
-                )
-            self._plan = (epoch, steps.to(self.device))
+            self._plan = (epoch, mapped(self.task.sampler.epoch(epoch).part(*self.share), self._sent))
         steps = self._plan[1]
         self.inputs.scene.copy_(steps.scene[row])
         self.inputs.text.copy_(steps.text[row])
         self.inputs.mask.copy_(steps.mask[row])
         self.inputs.generator.manual_seed(seed_of(self.loop.seed, step, 0))
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """The tensor on the device; a GPU is not waited for."""
+        return tensor.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else tensor
 
     def _set_rate(self, step: int) -> None:
         """The step's learning rate, and its seed of dropout."""
@@ -261,14 +259,16 @@ class Trainer:
             return
         row = self._flush(done)
         scores = self._validate() if validate else {}
-        if self.fabric.is_global_zero:
-            self.metrics.append({**row, **scores})
-            if scores:
-                figures = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-                self._note(f"step {done}: {figures} ({self._pace(done)})")
-            if save:
-                self._save(done, scores)
+        self.progress = by_first(self.fabric, lambda: self._write(done, row, scores, save))
         self.on_progress(done, self.num_steps)
+
+    def _write(self, done: int, row: Mapping[str, float | int], scores: Mapping[str, float], save: bool) -> Progress:
+        """Write a row of the metrics, and a checkpoint if it is time for one; what the last one stands at."""
+        self.metrics.append({**row, **scores})
+        if scores:
+            figures = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+            self._note(f"step {done}: {figures} ({self._pace(done)})")
+        return self._save(done, scores) if save else self.progress
 
     def _flush(self, done: int) -> dict[str, float | int]:
         """Means since the last row.
@@ -297,7 +297,7 @@ class Trainer:
         self.module.train()
         return scores
 
-    def _save(self, done: int, scores: Mapping[str, float]) -> None:
+    def _save(self, done: int, scores: Mapping[str, float]) -> Progress:
         """The model first, then the checkpoint that knows of it: a kill in between repeats what came before."""
         best_step, best = self.progress.best_step, self.progress.best_scores
         if not self.task.best_scores:
@@ -307,7 +307,7 @@ class Trainer:
         weights = self.module.state_dict()
         if best_step == done:
             self.folder.save_model(weights)
-        self.progress = Progress(
+        progress = Progress(
             step=done,
             metrics_size=self.metrics.sync(),
             best_step=best_step,
@@ -318,7 +318,8 @@ class Trainer:
         for index, parameter in enumerate(self.parameters):
             for key, tensor in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{index}/{key}"] = tensor
-        self.folder.save_state(tensors, self.progress)
+        self.folder.save_state(tensors, progress)
+        return progress
 
     def _restore(self) -> None:
         tensors, self.progress = self.folder.load_state()
@@ -328,8 +329,6 @@ class Trainer:
             if name.startswith("optimizer/"):
                 _, index, key = name.split("/")
                 self.optimizer.state[self.parameters[int(index)]][key] = tensor.to(self.device)
-        if self.fabric.is_global_zero:
-            self.metrics.start(self.progress.metrics_size)
 
     def _pace(self, done: int) -> str:
         began, first = self.started

@@ -23,9 +23,8 @@ from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.pretrainer import Pretrainer
 from askscan.records import Description, SceneBatch
-from askscan.train.checkpoint import RunFolder
 from askscan.train.config import PretrainConfig
-from askscan.train.devices import Devices, launch
+from askscan.train.devices import Devices
 from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
 from askscan.train.stage import (
@@ -38,7 +37,9 @@ from askscan.train.stage import (
     fitted,
     initialise,
     load_scenes,
+    named_terms,
     open_run,
+    open_session,
     run_task,
 )
 
@@ -126,7 +127,7 @@ class PretrainTask:
                 scene_index=batch.scene_index,
                 log_temperature=output.log_temperature,
             )
-        return self.config.weights.total(detection, alignment), {**_named(detection), **_named(alignment)}
+        return self.config.weights.total(detection, alignment), named_terms(detection, alignment)
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Recall of each scene's own sentence (its first) and picture (from above) among those of all of val."""
@@ -187,11 +188,7 @@ def pretrain(
         DataError: Something is missing in the data folder, or a disk is full.
         WeightsError: `init` does not fit, or the checkpoint is damaged.
     """
-    devices = devices or Devices()
-    fabric = launch(devices, config.loop.precision)
-    session = Session(
-        data=data, folder=RunFolder(Path(out)), fabric=fabric, devices=devices, say=say, on_progress=on_progress
-    )
+    session = open_session(data, out, config.loop, devices, say, on_progress)
     found = find_init(init, data)
     config = fitted(config, init)
     config = replace(config, model=replace(config.model, embedding_width=teacher.embed_width))
@@ -250,7 +247,3 @@ def picture_paths(data: DataFolder, split: str, scene_ids: Sequence[str], num_vi
             f"run `askscan render --views {num_views}` first."
         )
     return [path for scene_id in scene_ids for path in (data.picture(scene_id, split), *views[scene_id])]
-
-
-def _named(terms: DetectionTerms | AlignmentTerms) -> dict[str, Tensor]:
-    return {field.name: getattr(terms, field.name) for field in fields(terms)}

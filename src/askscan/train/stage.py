@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from askscan import __version__
 from askscan.data.bank import SceneBank
 from askscan.data.folder import DEPTH_CONTRAST, DataFolder
 from askscan.data.prepared import load_prepared
-from askscan.errors import DataError, UserError, WeightsError
+from askscan.errors import DataError, WeightsError
+from askscan.losses.alignment import AlignmentTerms
+from askscan.losses.answering import AnswerTerms
+from askscan.losses.detection import DetectionTerms
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.published import fitted_detector, read_vocabulary
 from askscan.models.scan_qa import ScanQA
@@ -23,8 +26,8 @@ from askscan.models.weights import load_into, read_checkpoint, weights_file, wit
 from askscan.plain import to_plain
 from askscan.records import Description, Question
 from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
-from askscan.train.config import AnswerConfig, PretrainConfig
-from askscan.train.devices import Devices, seed_of
+from askscan.train.config import AnswerConfig, LoopConfig, PretrainConfig
+from askscan.train.devices import Devices, by_first, launch, seed_of
 from askscan.train.embeddings import TeacherLike
 from askscan.train.journal import log_line
 from askscan.train.loop import OnProgress, RunResult, Task, Trainer, run_result
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 Config = TypeVar("Config")
 StageConfig = TypeVar("StageConfig", PretrainConfig, AnswerConfig)
 Module = TypeVar("Module", bound=nn.Module)
+Found = TypeVar("Found")
 Say = Callable[[str], None]
 
 
@@ -55,26 +59,29 @@ class Session:
             self.say(text)
             log_line(self.folder.log, text)
 
-    def first(self, compute: Callable[[], Any]) -> Any:
+    def first(self, compute: Callable[[], Found]) -> Found:
         """The value that the first process computes and keeps on disk; the others then find it there."""
-        if self.fabric.is_global_zero:
-            compute()
-        self.fabric.barrier()
-        return compute()
+        found: list[Found] = []
+        by_first(self.fabric, lambda: found.append(compute()))
+        return found[0] if found else compute()
+
+
+def open_session(
+    data: DataFolder, out: Path, loop: LoopConfig, devices: Devices | None, say: Say, on_progress: OnProgress | None
+) -> Session:
+    """Start, or join, the processes of a training.
+
+    Raises:
+        ConfigError: There are not as many devices.
+    """
+    devices = devices or Devices()
+    fabric, folder = launch(devices, loop.precision), RunFolder(Path(out))
+    return Session(data=data, folder=folder, fabric=fabric, devices=devices, say=say, on_progress=on_progress)
 
 
 def open_run(session: Session, description: dict[str, Any], *, force: bool) -> RunStatus:
-    """`RunFolder.open` by the first process; all processes get the outcome or the error."""
-    outcome: RunStatus | UserError = "new"
-    if session.fabric.is_global_zero:
-        try:
-            outcome = session.folder.open(description, force=force)
-        except UserError as error:
-            outcome = error
-    outcome = session.fabric.broadcast(outcome)
-    if isinstance(outcome, UserError):
-        raise outcome
-    return outcome
+    """`RunFolder.open` by the first process."""
+    return by_first(session.fabric, lambda: session.folder.open(description, force=force))
 
 
 def describe(
@@ -157,6 +164,11 @@ def initialise(module: Pretrainer | ScanQA, init: Path | None, *, given: bool, a
         return f"{init}: found, but not used ({error})"
 
 
+def named_terms(*records: DetectionTerms | AlignmentTerms | AnswerTerms) -> dict[str, Tensor]:
+    """The terms of losses by their names."""
+    return {field.name: getattr(record, field.name) for record in records for field in fields(record)}
+
+
 def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device) -> SceneBank:
     """The prepared scenes of some texts, packed on a device.
 
@@ -186,7 +198,8 @@ def run_task(session: Session, task: Task, config: PretrainConfig | AnswerConfig
 def finished_result(session: Session) -> RunResult:
     """The result of a run that an earlier call finished."""
     progress = read_progress(session.folder.state)
-    session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
+    if session.fabric.is_global_zero:
+        session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
     return run_result(session.folder, progress, resumed_at=progress.step)
 
 

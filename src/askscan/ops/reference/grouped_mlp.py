@@ -55,9 +55,18 @@ class _SumOverRanks(torch.autograd.Function):
 
 
 def synchronised_batch_norm(
-    y: Float[Tensor, "r c"], layer: ConvNorm, momentum: float, eps: float, all_reduce: AllReduce
+    y: Float[Tensor, "r c"],
+    gamma: Float[Tensor, "c"],
+    beta: Float[Tensor, "c"],
+    running: tuple[Float[Tensor, "c"], Float[Tensor, "c"]],
+    momentum: float,
+    eps: float,
+    all_reduce: AllReduce,
 ) -> Float[Tensor, "r c"]:
-    """Training-mode BatchNorm whose statistics are those of the rows of all ranks together."""
+    """Training-mode BatchNorm whose statistics are those of the rows of all ranks together.
+
+    `running`: mean and variance, which it writes to.
+    """
     sums = torch.cat([y.sum(0), y.new_full((1,), y.shape[0])])
     sums = _SumOverRanks.apply(sums, all_reduce)
     count = sums[-1].detach()
@@ -65,20 +74,19 @@ def synchronised_batch_norm(
     centred = y - mean
     var = _SumOverRanks.apply(centred.square().sum(0), all_reduce) / count
     with torch.no_grad():
-        layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), momentum)
-        layer.running_var.lerp_((var * (count / (count - 1))).to(layer.running_var.dtype), momentum)
-    return centred * (torch.rsqrt(var + eps) * layer.gamma) + layer.beta
+        for old, new in zip(running, (mean, var * (count / (count - 1).clamp_min(1))), strict=True):
+            old.lerp_(new.to(old.dtype), momentum)
+    return centred * (torch.rsqrt(var + eps) * gamma) + beta
 
 
 def _norm_relu(
     y: Tensor, layer: ConvNorm, training: bool, momentum: float, eps: float, all_reduce: AllReduce | None
 ) -> Tensor:
+    running = (layer.running_mean, layer.running_var)
     if training and all_reduce is not None:
-        normed = synchronised_batch_norm(y, layer, momentum, eps, all_reduce)
+        normed = synchronised_batch_norm(y, layer.gamma, layer.beta, running, momentum, eps, all_reduce)
     else:
-        normed = F.batch_norm(
-            y, layer.running_mean, layer.running_var, layer.gamma, layer.beta, training, momentum, eps
-        )
+        normed = F.batch_norm(y, *running, layer.gamma, layer.beta, training, momentum, eps)
     return F.relu_(normed)
 
 
