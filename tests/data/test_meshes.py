@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.render.shapes import quad
 
-from askscan.data.meshes import keep_vertices, thin_mesh, transform_mesh
+from askscan.data.meshes import thin_mesh, transform_mesh
 from askscan.records import Mesh
 
 
@@ -27,14 +26,6 @@ def test_a_similarity_moves_points_and_turns_normals() -> None:
     moved = transform_mesh(mesh, matrix)
     np.testing.assert_allclose(moved.vertices, mesh.vertices @ matrix[:3, :3].T + [1, 0, 0])
     np.testing.assert_allclose(moved.normals, np.tile([1.0, 0, 0], (9, 1)), atol=1e-6)
-
-
-def test_vertices_that_go_take_their_triangles_with_them() -> None:
-    mesh = quad(z=0.0, color=(1, 2, 3))
-    left = keep_vertices(mesh, np.array([True, True, True, False]))
-    assert left.vertices.shape == (3, 3)
-    np.testing.assert_array_equal(left.faces, [[0, 1, 2]])
-    np.testing.assert_array_equal(left.vertices[left.faces], mesh.vertices[mesh.faces[:1]])
 
 
 @pytest.mark.parametrize("max_points", [60, 300, 2000])

@@ -8,7 +8,7 @@ from tests.data.tiny import KINDS, TinyScene, tiny_scene, write_tiny_scene
 
 from askscan.data.folder import DataFolder
 from askscan.data.ply import read_ply, write_ply
-from askscan.data.scannet import read_aggregation, read_aligned, read_info, read_scene, scene_sources, vertex_normals
+from askscan.data.scannet import read_aggregation, read_aligned, read_info, read_scene, scene_sources
 from askscan.errors import DataError
 from askscan.records import Mesh
 from askscan.shapes import CLASS_NAMES
@@ -113,15 +113,6 @@ def test_mesh_normals_are_turned_with_the_scan(tiny: DataFolder, truth: TinyScen
     scene, notes = read_scene(tiny, SCENE)
     np.testing.assert_allclose(scene.normals / 127.0, np.tile(truth.alignment[:3, 1], (600, 1)), atol=0.005)
     assert scene.rgb is None and "no colours" in notes[0]
-
-
-def test_vertex_normals_of_a_cube() -> None:
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float32)
-    # The quad z = 1 (corners 1 3 5 7), counter-clockwise from above, and a point without triangles.
-    faces = np.array([[1, 5, 7], [1, 7, 3]], np.int32)
-    normals = vertex_normals(corners, faces)
-    np.testing.assert_array_equal(normals[[1, 3, 5, 7]], np.tile([0, 0, 1], (4, 1)))
-    assert not normals[[0, 2, 4, 6]].any()
 
 
 def test_a_test_scan_has_neither_alignment_nor_objects(tiny: DataFolder) -> None:

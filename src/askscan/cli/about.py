@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from askscan.cli.arguments import Device, RunPosition
+from askscan.cli.arguments import AsJson, Device, RunPosition
 from askscan.cli.console import say, table
 from askscan.errors import ConfigError
 
@@ -31,12 +31,8 @@ _PACKAGES = (
 _KERNELS_SHOWN = 25
 
 
-def doctor(*, as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
-    """Versions, device, and for every operation which implementation answers and why.
-
-    Args:
-        as_json: Print JSON.
-    """
+def doctor(*, as_json: AsJson = False) -> None:
+    """Versions, device, and for every operation which implementation answers and why."""
     found = _diagnosis()
     if as_json:
         print(jsonlib.dumps(found, indent=2))
@@ -149,7 +145,7 @@ def _diagnosis() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    device = {"processor": f"{platform.machine()}, {torch.get_num_threads()} threads"}
+    device = {"processor": f"{platform.machine()}, {torch.get_num_threads()} thread(s)"}
     for i in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(i)
         memory = properties.total_memory / 2**30

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from askscan.cli.arguments import Data, Processes
+from askscan.cli.arguments import AsJson, Data, Processes
 from askscan.cli.console import console, progress, say, table, worker_count
 from askscan.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from askscan.data.folder import DataFolder
     from askscan.records import Mesh
 
 OutPosition = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT", help="Folder of the new collection.")]
@@ -51,7 +52,7 @@ def prepare(
     data: Data,
     *,
     check: bool = False,
-    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+    as_json: AsJson = False,
     skip_unknown_labels: bool = False,
     max_points: int = 50_000,
     processes: Processes = 0,
@@ -60,7 +61,6 @@ def prepare(
 
     Args:
         check: Only report what the folder has, what is missing for which command, and what looks wrong.
-        as_json: Print the report of --check as JSON.
         skip_unknown_labels: Leave out objects whose label is not in the label table, instead of failing the scene.
         max_points: Vertices kept per scene, drawn at random once.
     """
@@ -68,6 +68,8 @@ def prepare(
     from askscan.data.folder import DataFolder
     from askscan.data.prepare import prepare as prepare_folder
 
+    if as_json and not check:
+        raise ConfigError("--json goes with --check.")
     folder = DataFolder(data)
     if check:
         report = check_folder(folder)
@@ -146,18 +148,13 @@ def render(
         raise DataError(f"{data}: {len(report.failed)} scenes could not be rendered.")
 
 
-def _mesh(folder: object, scene_id: str) -> Mesh:
-    from askscan.data.folder import DataFolder
+def _mesh(folder: DataFolder, scene_id: str) -> Mesh:
     from askscan.data.scannet import read_aligned
 
-    assert isinstance(folder, DataFolder)
     return read_aligned(folder, scene_id).mesh
 
 
-def _scenes(folder: object, split: str) -> set[str]:
-    from askscan.data.folder import DataFolder
-
-    assert isinstance(folder, DataFolder)
+def _scenes(folder: DataFolder, split: str) -> set[str]:
     try:
         return set(folder.scenes(split))
     except DataError:

@@ -7,7 +7,7 @@ of fixed shape: no worker processes, no host synchronisation, repeatable from on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -193,9 +193,7 @@ class SceneBank:
                     every, count, self.extent[scene_index], boxes.center, boxes.mask, kept, draws, augment
                 )
                 keep = crop.points
-                boxes = BoxTargets(
-                    center=boxes.center, size=boxes.size, semantic_class=boxes.semantic_class, mask=crop.boxes
-                )
+                boxes = replace(boxes, mask=crop.boxes)
             drawn, signs = draw_motions(share[1] * b, augment, generator)
             drawn = Motion(matrix=drawn.matrix[mine], offset=drawn.offset[mine])
             drawn = flipped(drawn, signs[mine], torch.ones_like(count).bool() if may_flip is None else may_flip)
@@ -210,12 +208,7 @@ class SceneBank:
         height = xyz[..., 2] - self.floor[scene_index][:, None]  # of the scene as it stands: before it is moved
         if motion is not None:
             xyz = motion.points(xyz)
-            boxes = BoxTargets(
-                center=motion.points(boxes.center),
-                size=motion.box_sizes(boxes.size),
-                semantic_class=boxes.semantic_class,
-                mask=boxes.mask,
-            )
+            boxes = replace(boxes, center=motion.points(boxes.center), size=motion.box_sizes(boxes.size))
         channels = [xyz]
         if inputs.color:
             channels.append((self.rgb[rows].float() - self.mean_rgb) / _RGB_SCALE)

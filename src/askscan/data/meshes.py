@@ -1,11 +1,11 @@
-"""Small operations on meshes: moving them, dropping what is not finite, thinning what is too large."""
+"""Small operations on meshes: moving them, thinning what is too large."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Float, Int32
 from numpy import ndarray
 
 from askscan.records import Mesh
@@ -25,18 +25,6 @@ def transform_mesh(mesh: Mesh, matrix: Float[ndarray, "4 4"]) -> Mesh:
         rotation = linear / np.cbrt(np.linalg.det(linear))
         normals = (mesh.normals @ rotation.T).astype(np.float32)
     return replace(mesh, vertices=vertices, normals=normals)
-
-
-def keep_vertices(mesh: Mesh, keep: Bool[ndarray, "v"]) -> Mesh:
-    """The mesh of some of the vertices; triangles that lose a corner are dropped."""
-    new_index = np.cumsum(keep, dtype=np.int32) - 1
-    faces = mesh.faces[keep[mesh.faces].all(axis=1)] if len(mesh.faces) else mesh.faces
-    return Mesh(
-        vertices=mesh.vertices[keep],
-        faces=new_index[faces],
-        colors=None if mesh.colors is None else mesh.colors[keep],
-        normals=None if mesh.normals is None else mesh.normals[keep],
-    )
 
 
 def thin_mesh(mesh: Mesh, max_points: int) -> tuple[Mesh, float]:

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from askscan.data.alignment import USUAL_UP, Unit, Up, find_alignment
-from askscan.data.meshes import keep_vertices, thin_mesh, transform_mesh
+from askscan.data.meshes import thin_mesh, transform_mesh
 from askscan.errors import DataError
+from askscan.geometry.meshes import keep_vertices
 from askscan.records import Mesh, Scan
 
 SUFFIXES = (".ply", ".obj", ".glb", ".gltf", ".pcd")

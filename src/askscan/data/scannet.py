@@ -14,6 +14,7 @@ from askscan.data.json_fields import Fields, read_json
 from askscan.data.labels import box_class, read_label_table
 from askscan.data.ply import read_ply
 from askscan.errors import DataError
+from askscan.geometry.meshes import vertex_normals
 from askscan.records import Mesh, PreparedScene, Scan
 
 MIN_POINTS = 100
@@ -225,17 +226,6 @@ def scan_frame(aligned: Float32[ndarray, "v 3"], alignment: Float[ndarray, "4 4"
     in_file = (aligned - shift) @ rotation
     middle = rotation @ ((in_file.min(axis=0) + in_file.max(axis=0)) / 2) + shift
     return np.array([*middle, np.arctan2(rotation[1, 0], rotation[0, 0])], np.float32)
-
-
-def vertex_normals(vertices: Float32[ndarray, "v 3"], faces: Int32[ndarray, "f 3"]) -> Float32[ndarray, "v 3"]:
-    """Mean of the adjoining triangles' normals, weighted by area, at unit length; zero where there is no triangle."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    per_face = np.cross(b - a, c - a)
-    corners = faces.reshape(-1)
-    sums = [np.bincount(corners, np.repeat(per_face[:, axis], 3), len(vertices)) for axis in range(3)]
-    normals = np.stack(sums, axis=1)
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0).astype(np.float32)
 
 
 # --- objects ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int32, Shaped, UInt8
 from numpy import ndarray
 
 from askscan.geometry.cameras import pixel_rays
+from askscan.geometry.meshes import keep_vertices, vertex_normals
 from askscan.records import Camera, Mesh
 from askscan.render.splat import point_spacing, splat, surface_points
 
@@ -32,16 +33,18 @@ class Hits:
 
 
 class Renderer:
-    """A mesh made ready once (bad faces dropped, tree built), to be looked at from many cameras."""
+    """A mesh made ready once (bad vertices dropped, tree built), to be looked at from many cameras."""
 
     def __init__(self, mesh: Mesh) -> None:
-        self._mesh = _without_bad_faces(mesh)
+        finite = np.isfinite(mesh.vertices).all(axis=1)
+        # Embree misses silently when a tree holds NaN.
+        self._mesh = mesh if finite.all() else keep_vertices(mesh, finite)
         self._colors = self._mesh.colors if self._mesh.colors is not None else grey_colors(self._mesh)
         self._tree = _build_tree(self._mesh)
 
     @property
     def mesh(self) -> Mesh:
-        """The mesh without faces (or, for points only, points) that have NaN coordinates."""
+        """The mesh without vertices (and their triangles) that have NaN coordinates."""
         return self._mesh
 
     @property
@@ -122,31 +125,13 @@ class Renderer:
         return (1 - uv[:, :1] - uv[:, 1:]) * first + uv[:, :1] * second + uv[:, 1:] * third
 
 
-def render_mesh(
-    mesh: Mesh, camera: Camera, *, cut_z: float | None = None, background: int = 255, supersample: int = 2
-) -> UInt8[ndarray, "h w 3"]:
-    """One picture of a mesh or of points; see `Renderer.render`. Without colours it is shaded in grey."""
-    return Renderer(mesh).render(camera, cut_z=cut_z, background=background, supersample=supersample)
-
-
-def face_normals(mesh: Mesh) -> Float[ndarray, "f 3"]:
-    """Normals of the triangles; a length is twice the triangle's area."""
-    a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(np.float64) for i in range(3))
-    return np.cross(b - a, c - a)
-
-
 def grey_colors(mesh: Mesh) -> UInt8[ndarray, "v 3"]:
     """Shading of a scan without colours: brighter where a surface faces up and where it is high."""
     z = mesh.vertices[:, 2].astype(np.float64)
     low, high = np.percentile(z, [1, 99]) if len(z) else (0.0, 1.0)
     grey = 0.35 + 0.3 * np.clip((z - low) / max(high - low, 1e-6), 0, 1)
     if len(mesh.faces):
-        normals, weight = np.zeros((len(z), 3)), face_normals(mesh)
-        for corner in range(3):
-            for axis in range(3):
-                normals[:, axis] += np.bincount(mesh.faces[:, corner], weight[:, axis], minlength=len(z))
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        grey += 0.3 * np.abs(normals @ np.array([0.36, 0.48, 0.8]))
+        grey += 0.3 * np.abs(vertex_normals(mesh.vertices, mesh.faces) @ np.array([0.36, 0.48, 0.8]))
     return np.repeat((255 * np.clip(grey, 0, 1)).astype(np.uint8)[:, None], 3, axis=1)
 
 
@@ -155,25 +140,6 @@ def _average(colors: Float32[ndarray, "n 3"], width: int, supersample: int) -> U
     blocks = colors.reshape(-1, supersample, width * supersample * 3).sum(axis=1)
     pixels = blocks.reshape(-1, width, supersample, 3).sum(axis=2)
     return (pixels / np.float32(supersample**2)).round().astype(np.uint8)
-
-
-def _without_bad_faces(mesh: Mesh) -> Mesh:
-    finite = np.isfinite(mesh.vertices).all(axis=1)
-    if finite.all():
-        return mesh
-    if len(mesh.faces):
-        # Embree misses silently when a tree holds NaN; the vertices may stay once no face uses them.
-        return replace(
-            mesh,
-            vertices=np.where(finite[:, None], mesh.vertices, np.float32(0)),
-            faces=mesh.faces[finite[mesh.faces].all(axis=1)],
-        )
-    return replace(
-        mesh,
-        vertices=mesh.vertices[finite],
-        colors=None if mesh.colors is None else mesh.colors[finite],
-        normals=None if mesh.normals is None else mesh.normals[finite],
-    )
 
 
 def _build_tree(mesh: Mesh) -> tuple[Any, Any] | None:

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from askscan.geometry.cameras import top_down_camera
+from askscan.geometry.meshes import face_normals
 from askscan.records import Mesh
 from askscan.render.pictures import Picture
-from askscan.render.raycast import Renderer, face_normals
+from askscan.render.raycast import Renderer
 
 DEFAULT_SIZE = 320
 """Pixels; CLIP's towers look at 224 and more."""
@@ -80,10 +81,11 @@ def without_overhead(mesh: Mesh) -> Mesh:
     height = mesh.vertices[:, 2] - np.float32(floor)
     first = height[mesh.faces[:, 0]]
     low = np.flatnonzero(first < 0.15)
-    if face_normals(replace(mesh, faces=mesh.faces[low]))[:, 2].sum() <= 0:
+    vertices = mesh.vertices.astype(np.float64)
+    if face_normals(vertices, mesh.faces[low])[:, 2].sum() <= 0:
         return mesh
     high = np.flatnonzero(first > OVERHEAD_M)
-    normals = face_normals(replace(mesh, faces=mesh.faces[high]))
+    normals = face_normals(vertices, mesh.faces[high])
     down = normals[:, 2] < -0.5 * np.linalg.norm(normals, axis=1)
     keep = np.ones(len(mesh.faces), dtype=bool)
     keep[high[down]] = False
@@ -107,7 +109,7 @@ def _has_ceiling(mesh: Mesh, top: float) -> bool:
         near = np.abs(mesh.vertices[:, 2] - top) < 0.15
         return bool(near.mean() > 0.5 * MIN_CEILING_SHARE)
     faces = mesh.faces[np.abs(mesh.vertices[mesh.faces[:, 0], 2] - top) < 0.15]
-    normals = face_normals(replace(mesh, faces=faces))
+    normals = face_normals(mesh.vertices.astype(np.float64), faces)
     area = np.linalg.norm(normals, axis=1)
     level = np.abs(normals[:, 2]) > 0.9 * area
     return bool(0.5 * area[level].sum() > MIN_CEILING_SHARE * width * depth)
