@@ -32,7 +32,7 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/mypy
 
 docs-pictures: $(VENV)/.installed
-	@rm -f docs/answer.jpg
+	@rm -rf docs/answer.jpg $(DOCS_ROOM)
 	$(BIN)/askscan rooms $(DOCS_ROOM) --scenes 1 --val 0 --seed 880002
 	$(BIN)/askscan ask scene0000_00 $(DOCS_QUESTIONS) --data $(DOCS_ROOM) --picture docs/answer.jpg > docs/answer.txt
 	@cat docs/answer.txt

@@ -140,6 +140,18 @@ def test_the_hub_is_not_there(run_path: Path, tmp_path: Path) -> None:
         push(tmp_path / "hub", "somebody/rooms")
 
 
+def test_a_lost_connection_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import HTTPError
+
+    def lost(*_: object, **__: object) -> None:
+        raise HTTPError("Name or service not known")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lost)
+    with pytest.raises(ConfigError, match=r"somebody/rooms: cannot be pushed.*not known.*log in"):
+        push(tmp_path, "somebody/rooms")
+
+
 def test_published_weights_are_not_passed_on(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     run = load_run(published_folder(tmp_path / "theirs"))

@@ -78,13 +78,15 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
         ConfigError: The Hub refuses (no token, no such owner, offline).
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError
 
     try:
         api = HfApi()
         address = api.create_repo(repo, private=private, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="A run of askscan")
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"{repo}: cannot be pushed to the Hub ({reason}); log in with `hf auth login`.") from error
+    except (HTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ConfigError(
+            f"{repo}: cannot be pushed to the Hub ({reason}); if you are online, log in with `hf auth login`."
+        ) from error
     return str(address)
