@@ -87,7 +87,7 @@ def pretrain(
 
     Args:
         devices: GPUs (or processes) per host.
-        nodes: Hosts; start the same command on each with torchrun.
+        nodes: Hosts that see the same folders; start the same command on each with torchrun.
     """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.runs import pick_device
@@ -131,7 +131,7 @@ def train(
     Args:
         question_only: Train the baseline that never sees the scan.
         devices: GPUs (or processes) per host.
-        nodes: Hosts; start the same command on each with torchrun.
+        nodes: Hosts that see the same folders; start the same command on each with torchrun.
     """
     from dataclasses import replace
 

@@ -66,16 +66,16 @@ def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
     Else the others would wait for a process that a full disk has ended.
 
     Raises:
-        UserError: What the first process met.
+        UserError, OSError: What the first process met.
     """
     outcome: Any = None
     if fabric.is_global_zero:
         try:
             outcome = work()
-        except UserError as error:
+        except (UserError, OSError) as error:
             outcome = error
     outcome = fabric.broadcast(outcome)
-    if isinstance(outcome, UserError):
+    if isinstance(outcome, UserError | OSError):
         raise outcome
     return outcome
 

@@ -218,7 +218,7 @@ def train_teacher(
 ) -> bool:
     """Train a small CLIP and write it to `out` as a Hugging Face folder (16-bit weights).
 
-    A training that was stopped goes on from where it stood up to a minute before, which `out`.partial keeps.
+    A training that was stopped goes on from where it stood up to 20 seconds before, which `out`.partial keeps.
 
     Args:
         data: Pictures and texts of the training scenes.
