@@ -45,6 +45,7 @@ from askscan.train.pretrain import pretrain
 from askscan.train.recipes import recipe as find_recipe
 
 SPLIT = "val"
+_REMEDY = "restore the file, or give a new folder with --out"
 MANIFEST, SETTINGS, ROW, ERROR = "ablation.json", "settings.json", "row.json", "error.txt"
 
 
@@ -230,7 +231,7 @@ def finished(ablation: Ablation, folders: Sequence[Path]) -> list[Row]:
     for folder in folders:
         if not (folder / MANIFEST).is_file():
             raise ConfigError(f"{folder}: holds no ablation; give a folder that `askscan ablate` wrote.")
-        began = read_json(folder / MANIFEST, expected=dict)
+        began = read_json(folder / MANIFEST, expected=dict, remedy=_REMEDY)
         wanted = (wanted or began) | {"recipe": ablation.recipe, "data": began.get("data")}
         if (difference := first_difference(began, wanted)) is not None:
             raise ConfigError(f"{folder}: only the training rooms of ablations in one table may differ ({difference}).")
@@ -251,7 +252,7 @@ def _began_so(path: Path, asked: dict[str, Any]) -> bool:
     """
     if not path.is_file():
         return False
-    difference = first_difference(read_json(path, expected=dict), json.loads(json.dumps(asked)))
+    difference = first_difference(read_json(path, expected=dict, remedy=_REMEDY), json.loads(json.dumps(asked)))
     if difference is not None:
         raise ConfigError(f"{path}: this began with something else ({difference}); give a new folder with --out.")
     return True

@@ -12,8 +12,10 @@ _MISSING = object()
 _REMEDY = "mend it or get the file again"
 
 
-def read_json(path: Path, *, expected: type) -> Any:
+def read_json(path: Path, *, expected: type, remedy: str | None = None) -> Any:
     """The value of a JSON file, whose outermost type must be `expected` (dict or list).
+
+    `remedy`: what to do about a bad one; default: what helps with a file of other projects.
 
     Raises:
         DataError: the file is missing, is no JSON (truncated, not UTF-8, nested too deeply), or holds something else.
@@ -21,12 +23,14 @@ def read_json(path: Path, *, expected: type) -> Any:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); put the file there") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy or 'put the file there'}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not a readable JSON file ({error}); download it again") from error
+        raise DataError(f"{path}: not a readable JSON file ({error}); {remedy or 'download it again'}") from error
     if not isinstance(value, expected):
         name = "an object" if expected is dict else "a list"
-        raise DataError(f"{path}: expected {name} at the top, got {_shown(value)}; is this the right file?")
+        raise DataError(
+            f"{path}: expected {name} at the top, got {_shown(value)}; {remedy or 'is this the right file?'}"
+        )
     return value
 
 

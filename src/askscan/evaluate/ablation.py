@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
+from askscan.evaluate.score import AGAIN
 from askscan.metrics.intervals import resampled_shares, span
 from askscan.plain import from_plain
 
@@ -142,17 +143,18 @@ def load_record(path: Path, kind: type[Record]) -> Record:
     Raises:
         DataError: The file is something else.
     """
-    plain = read_json(path, expected=dict)
+    remedy = "delete it and run again"
+    plain = read_json(path, expected=dict, remedy=remedy)
     try:
         return from_plain(kind, plain)
     except (ConfigError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: is no record of an ablation ({error}); delete it and run again.") from error
+        raise DataError(f"{path}: is no record of an ablation ({error}); {remedy}.") from error
 
 
 def room_shares(details: Path) -> dict[str, list[int]]:
     """EM@1 by room, (hits, questions), from the `details.<split>.json` of an evaluation."""
     shares: dict[str, list[int]] = {}
-    for entry in read_json(details, expected=list):
+    for entry in read_json(details, expected=list, remedy=AGAIN):
         share = shares.setdefault(entry["scene_id"], [0, 0])
         share[0] += entry["answers"][0] in entry["right_answers"]
         share[1] += 1

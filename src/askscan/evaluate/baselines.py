@@ -5,7 +5,6 @@ The question-only baseline, the most telling one, is a trained run of its own (`
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 
 from askscan.data.annotations import Task, read_task
 from askscan.data.folder import DataFolder
+from askscan.data.json_fields import read_json
 from askscan.errors import DataError
 from askscan.evaluate.prediction_file import MAX_ANSWERS
-from askscan.evaluate.score import TYPES, Scores, Target, localization, questions_of, score, targets_of
+from askscan.evaluate.score import AGAIN, TYPES, Scores, Target, localization, questions_of, score, targets_of
 from askscan.metrics.intervals import share_intervals
 from askscan.records import Prediction, Question
 
@@ -76,13 +76,12 @@ def proposal_baselines(details: Path, folder: DataFolder, split: str = "val") ->
     """
     questions = questions_of(folder, split)
     targets = targets_of(questions, folder)
+    entries = read_json(details, expected=list, remedy=AGAIN)
     try:
-        entries = {str(entry["question_id"]): entry for entry in json.loads(details.read_text(encoding="utf-8"))}
-        rows = [entries[question.question_id] for question in questions]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{details}: is no details file of split {split} ({error!r}); run `askscan evaluate` again."
-        ) from error
+        by_id = {str(entry["question_id"]): entry for entry in entries}
+        rows = [by_id[question.question_id] for question in questions]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{details}: is no details file of split {split} ({error!r}); {AGAIN}.") from error
     if isinstance(targets, str) or all("best_iou" not in row for row in rows):
         return {}
     keys = {"oracle box": "best_iou", "random proposal": "random_iou"}

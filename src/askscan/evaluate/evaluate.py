@@ -57,12 +57,6 @@ class EvaluationFiles:
         return cls(**{name: Path(out) / f"{name}.{ending}" for name in names})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answered:
-    bank: SceneBank
-    found: Predictions
-
-
 def evaluate(
     run: Run,
     folder: DataFolder,
@@ -95,15 +89,13 @@ def evaluate(
     """
     task = task or run.task
     questions = questions_of(folder, split, task)
-    answered = _answer(run, folder, questions, teacher, shuffle_scenes, progress)
-    predictions = answered.found.predictions
-    found = targets_of(questions, folder)
-    notes = [found] if isinstance(found, str) else []
-    targets = None if isinstance(found, str) else found
+    bank, found = _answer(run, folder, questions, teacher, shuffle_scenes, progress)
+    predictions, truth = found.predictions, targets_of(questions, folder)
+    targets, notes = (None, [truth]) if isinstance(truth, str) else (truth, [])
     if shuffle_scenes:
         notes.append("Each question was shown another room's scan: boxes are left out.")
     boxes_known = predictions[0].corners is not None
-    hits = {} if targets is None else {"language accuracy": _class_hits(answered.found, targets)}
+    hits = {} if targets is None else {"language accuracy": _class_hits(found, targets)}
     scores = score(
         predictions,
         questions,
@@ -116,10 +108,10 @@ def evaluate(
         notes=notes,
     )
     if boxes_known:
-        scores = replace(scores, figures=scores.figures | _detection(answered))
+        scores = replace(scores, figures=scores.figures | _detection(bank, found))
     files = EvaluationFiles.of(out, split, shuffled=shuffle_scenes)
     write_predictions(files.predictions, predictions)
-    _write_json(files.details, details(answered.found, questions, targets, task))
+    _write_json(files.details, details(found, questions, targets, task))
     scores.save(files.scores)
     return scores
 
@@ -148,9 +140,9 @@ def predict_submission(
         DataError: Something is missing in the data folder, or `out` cannot be written to.
     """
     questions = read_task(folder, split, run.task)
-    predictions = _answer(run, folder, questions, teacher, False, progress).found.predictions
+    _, found = _answer(run, folder, questions, teacher, False, progress)
     path = EvaluationFiles.of(out, split).predictions
-    write_predictions(path, predictions)
+    write_predictions(path, found.predictions)
     if submittable(run):
         check_submission(path, folder, split)
     else:
@@ -205,7 +197,7 @@ def _answer(
     teacher: TeacherLike | None,
     shuffle_scenes: bool,
     progress: OnProgress | None,
-) -> _Answered:
+) -> tuple[SceneBank, Predictions]:
     module, config = run.module, run.config
     if isinstance(module, Pretrainer) or not isinstance(config, AnswerConfig):
         raise ConfigError(f"{run.name}: does not answer questions; give a run of `askscan train`.")
@@ -220,7 +212,7 @@ def _answer(
     if shuffle_scenes:
         blind = tuple(replace(prediction, corners=None) for prediction in found.predictions)
         found = Predictions(predictions=blind, details=found.details, detections={})
-    return _Answered(bank=bank, found=found)
+    return bank, found
 
 
 def _other_scenes(questions: Sequence[Question], bank: SceneBank) -> Int[ndarray, "q"]:
@@ -238,14 +230,14 @@ def _class_hits(found: Predictions, targets: Sequence[Target]) -> list[bool]:
     return [detail.object_class == target.object_class for detail, target in pairs]
 
 
-def _detection(answered: _Answered) -> dict[str, float]:
+def _detection(bank: SceneBank, found: Predictions) -> dict[str, float]:
     """Figures mAP and AR over the split's scenes, each once."""
-    bank, detection = answered.bank, Detection()
+    detection = Detection()
     for row, scene_id in enumerate(bank.scene_ids):
         real = bank.boxes.mask[row].cpu().numpy()
         boxes = np.concatenate([bank.boxes.center[row].cpu().numpy(), bank.boxes.size[row].cpu().numpy()], axis=1)
         classes = bank.boxes.semantic_class[row].cpu().numpy()
-        detection.add(answered.found.detections[scene_id], boxes[real].astype(np.float64), classes[real])
+        detection.add(found.detections[scene_id], boxes[real].astype(np.float64), classes[real])
     figures: dict[str, float] = {}
     for threshold in IOU_THRESHOLDS:
         figures |= detection.compute(threshold, per_class=True)

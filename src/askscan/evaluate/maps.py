@@ -6,7 +6,6 @@ room-type k-NN accuracy, silhouette and retrieval stand beside it.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,10 +21,12 @@ from torch import Tensor
 from askscan.data.annotations import read_descriptions
 from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
+from askscan.data.json_fields import read_json
 from askscan.data.prepared import load_prepared, read_about
 from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import KIND_PHRASES, PhraseRetrieval, embed_objects, objects_of_kinds
 from askscan.evaluate.runs import Run
+from askscan.evaluate.score import AGAIN
 from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
@@ -105,15 +106,15 @@ def read_map(path: Path) -> SceneMap:
     Raises:
         DataError: It cannot be read.
     """
+    fields = read_json(path, expected=dict, remedy=AGAIN)
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
         xy = np.array(fields["xy"], np.float64).reshape(-1, 2)
         ids, types = (tuple(map(str, fields[key])) for key in ("scene_ids", "room_types"))
         scores = {name: float(value) for name, value in fields["scores"].items()}
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
-        raise DataError(f"{path}: no map of scenes ({error}); delete it and run `askscan evaluate` again.") from error
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+        raise DataError(f"{path}: no map of scenes ({error}); {AGAIN}.") from error
     if not len(xy) == len(ids) == len(types):
-        raise DataError(f"{path}: has {len(ids)} scenes but {len(xy)} positions; run `askscan evaluate` again.")
+        raise DataError(f"{path}: has {len(ids)} scenes but {len(xy)} positions; {AGAIN}.")
     return SceneMap(scene_ids=ids, room_types=types, xy=xy, scores=scores)
 
 

@@ -82,7 +82,7 @@ def read_predictions(path: Path, questions: Sequence[Question]) -> PredictionFil
     """
     asked = {question.question_id: question for question in questions}
     faults = _Faults()
-    entries = _entries_by_id(read_json(path, expected=list), asked, faults)
+    entries = _entries_by_id(read_json(path, expected=list, remedy="give a prediction file"), asked, faults)
     for question_id in asked:
         if question_id not in entries:
             faults.add("questions without a prediction", question_id)

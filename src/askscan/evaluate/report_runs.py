@@ -14,9 +14,10 @@ import yaml
 from jaxtyping import Float
 from numpy import ndarray
 
+from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
 from askscan.evaluate.maps import SceneMap, map_path, read_map
-from askscan.evaluate.score import Scores
+from askscan.evaluate.score import AGAIN, Scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +84,11 @@ def read_run(folder: Path, split: str, name: str) -> ReportRun:
 
 
 def _cases(path: Path) -> tuple[Case, ...]:
+    entries = read_json(path, expected=list, remedy=AGAIN)
     try:
-        return tuple(_case(entry) for entry in _json(path))
+        return tuple(map(_case, entries))
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: is no details file ({error}); delete it and run `askscan evaluate` again.") from error
+        raise DataError(f"{path}: is no details file ({error!r}); {AGAIN}.") from error
 
 
 def _case(entry: Mapping[str, Any]) -> Case:
@@ -109,20 +111,13 @@ def _box(box: Mapping[str, Any]) -> Float[ndarray, "6"]:
     return np.array([*box["center"], *box["size"]], np.float64).reshape(6)
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); delete it and run `askscan evaluate` again.") from error
-
-
 def _config(path: Path) -> dict[str, str]:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}).") from error
+        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}); restore the file.") from error
     if not isinstance(found, dict):
-        raise DataError(f"{path}: is no configuration of a run.")
+        raise DataError(f"{path}: is no configuration of a run; restore the file.")
     flat: dict[str, str] = {}
     _flatten(found, "", flat)
     return flat
@@ -147,4 +142,4 @@ def _curves(path: Path) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]
                 found[name] = (tuple(x for x, _ in points), tuple(y for _, y in points))
         return found
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: is no metrics file of ours ({error}).") from error
+        raise DataError(f"{path}: is no metrics file of ours ({error}); restore or delete it.") from error

@@ -29,6 +29,8 @@ from askscan.metrics.localization import Localization
 from askscan.records import Prediction, PreparedScene, Question
 from askscan.shapes import CLASS_NAMES
 
+AGAIN = "delete it and run `askscan evaluate` again"
+"""The remedy for a damaged file of an evaluation."""
 TYPES = {"scanqa": question_type, "sqa3d": first_word}
 
 
@@ -64,7 +66,8 @@ class Scores:
         Raises:
             DataError: It is missing or no score file.
         """
-        plain = read_json(path, expected=dict)
+        remedy = "make it again with `askscan score`"
+        plain = read_json(path, expected=dict, remedy=remedy)
         try:
             return cls(
                 split=str(plain.pop("split")),
@@ -74,9 +77,7 @@ class Scores:
                 figures={name: float(value) for name, value in plain.items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise DataError(
-                f"{path}: is no score file ({error!r:.160}); make it again with `askscan score`."
-            ) from error
+            raise DataError(f"{path}: is no score file ({error!r:.160}); {remedy}.") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,13 +208,15 @@ def score(
     if targets is not None:
         places, places_by_scene = localization(overlaps(predictions, targets), questions, targets)
         figures |= places.compute()
-        _join(by_scene, places_by_scene)
+        for scene_id, shares in places_by_scene.items():
+            by_scene[scene_id] |= shares
         boxless = sum(target.box is None for target in targets)
         if boxless:
             said.append(f"{boxless} questions are about objects without a box: they count as not found.")
     for name, right in (hits or {}).items():
         figures[name] = 100 * float(np.mean(right))
-        _join(by_scene, _shares_by_scene(name, right, questions))
+        for hit, question in zip(right, questions, strict=True):
+            by_scene[question.scene_id].setdefault(name, Share()).add(hit)
     return Scores(
         split=split,
         num_questions=len(questions),
@@ -234,18 +237,6 @@ def _exact_match(
         for scores in (overall, scene):
             scores.add(question.text, prediction.answers, question.answers)
     return overall, {scene_id: scores.shares for scene_id, scores in scenes.items()}
-
-
-def _join(by_scene: dict[str, dict[str, Share]], more: Mapping[str, dict[str, Share]]) -> None:
-    for scene_id, shares in more.items():
-        by_scene[scene_id] |= shares
-
-
-def _shares_by_scene(name: str, right: Sequence[bool], questions: Sequence[Question]) -> dict[str, dict[str, Share]]:
-    scenes = {question.scene_id: {name: Share()} for question in questions}
-    for hit, question in zip(right, questions, strict=True):
-        scenes[question.scene_id][name].add(bool(hit))
-    return scenes
 
 
 def localization(
