@@ -9,8 +9,9 @@ from tests.render.shapes import furnished_room
 
 from askscan.geometry.cameras import camera_center, project
 from askscan.records import Camera, Mesh
+from askscan.render.pictures import Picture
 from askscan.render.raycast import Renderer
-from askscan.render.views import CLEARANCE_M, place_cameras, views
+from askscan.render.views import CLEARANCE_M, place_cameras
 
 
 def without_faces(mesh: Mesh) -> Mesh:
@@ -47,6 +48,11 @@ def test_together_they_show_the_room_and_each_something_new() -> None:
     assert shown.any(axis=0).mean() > 0.6  # the rest faces walls, or lies under the table
     assert shown[0].mean() > 0.25
     assert shown[:2].any(axis=0).mean() > shown[0].mean() + 0.1
+
+
+def views(mesh: Mesh, num: int, size: int) -> list[Picture]:
+    renderer = Renderer(mesh)
+    return [Picture(image=renderer.render(camera), camera=camera) for camera in place_cameras(renderer, num, size)]
 
 
 def test_the_first_views_do_not_depend_on_how_many_there_are() -> None:

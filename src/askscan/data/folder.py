@@ -120,7 +120,7 @@ class DataFolder:
         return self.root / "prepared" / f"{scene_id}.safetensors"
 
     def picture(self, scene_id: str, split: str) -> Path:
-        """The top-down picture; its camera lies beside it with the ending `.json`."""
+        """The top-down picture; its camera lies beside it with the ending `.camera.json`."""
         return self.root / "top_imgs" / split / f"{scene_id}.jpg"
 
     def view(self, scene_id: str, split: str, number: int) -> Path:

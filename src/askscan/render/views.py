@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 
 from askscan.geometry.cameras import look_at, project
-from askscan.records import Camera, Mesh
-from askscan.render.pictures import Picture
+from askscan.records import Camera
 from askscan.render.raycast import Renderer
 from askscan.render.topdown import CEILING_GAP_M, floor_height, room_bounds
 
@@ -38,25 +37,12 @@ _LOWEST_RAD, _HIGHEST_RAD, _NUM_ELEVATIONS = np.radians(-75.0), np.radians(30.0)
 _MAX_POINTS = 10_000
 
 
-def views(mesh: Mesh, num: int = 4, *, size: int = VIEW_SIZE, supersample: int = 2) -> tuple[Picture, ...]:
-    """Square perspective pictures from inside a room.
-
-    Args:
-        mesh: aligned metres, z up.
-        num: pictures; the first ones stay the same when more are asked for.
-        size: pixels.
-        supersample: rays per pixel and axis.
-    """
-    renderer = Renderer(mesh)
-    cameras = place_cameras(renderer, num, size)
-    return tuple(Picture(image=renderer.render(camera, supersample=supersample), camera=camera) for camera in cameras)
-
-
 def place_cameras(renderer: Renderer, num: int, size: int) -> tuple[Camera, ...]:
     """Cameras over free floor, each where it shows most of what the ones before do not.
 
     From each place of a grid one looks around once, coarsely; each view is then a window of such a panorama. Its worth
-    is that of the cells of space in it (`_worth`), less the share of it that is blocked by something close.
+    is that of the cells of space in it (`_worth`), less the share of it that is blocked by something close. The first
+    ones stay the same when more are asked for. Pictures are `size` pixels wide and high.
     """
     mesh = renderer.mesh
     floor = floor_height(mesh)

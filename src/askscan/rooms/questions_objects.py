@@ -19,10 +19,6 @@ GENERIC = ("chair", "table", "cabinet")
 """Nouns that stand for several kinds: what type of chair is it?"""
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def _answers(finder: Finder, sure: np.ndarray, maybe: np.ndarray) -> tuple[int, ...]:
     """The objects that answer a question: first one that is alone of its kind there, then by size.
 
@@ -65,7 +61,7 @@ def neighbours(finder: Finder) -> Iterator[Candidate]:
     )
     for i in range(len(finder.room.furnishings)):
         for reference in _phrases(finder, i):
-            slots = {"ref": reference.text, "Ref": _capital(reference.text)}
+            slots = {"ref": reference.text, "Ref": reference.text[0].upper() + reference.text[1:]}
             for forms, graded, by_subject in asked:
                 sure = graded.sure[i] if by_subject else graded.sure[:, i]
                 maybe = graded.maybe[i] if by_subject else graded.maybe[:, i]
