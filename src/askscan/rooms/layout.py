@@ -344,7 +344,7 @@ def describe(
     low, high = hulls[:, 0].min(0), hulls[:, 1].max(0)
     piece = placed.piece
     standing = placed.support is None and not placed.on_wall
-    gaps = [float(g) for g in (low[0], low[1], size[0] - high[0], size[1] - high[1])]
+    against_wall, in_corner = at_walls(low, high, size)
     return Furnishing(
         object_id=object_id,
         kind=piece.kind,
@@ -358,11 +358,20 @@ def describe(
         num_parts=piece.num_parts,
         support=placed.support,
         on_wall=placed.on_wall,
-        against_wall=standing and min(gaps) < AGAINST_WALL_M,
-        in_corner=standing and min(gaps[0], gaps[2]) < IN_CORNER_M and min(gaps[1], gaps[3]) < IN_CORNER_M,
+        against_wall=standing and against_wall,
+        in_corner=standing and in_corner,
         group=placed.group,
         accents=_accents(piece),
     )
+
+
+def at_walls(
+    low: Float[ndarray, "3"], high: Float[ndarray, "3"], size: tuple[float, float, float]
+) -> tuple[bool, bool]:
+    """Whether what stands between these corners of a room of this size is against a wall, and in a corner."""
+    gaps = [float(g) for g in (low[0], low[1], size[0] - high[0], size[1] - high[1])]
+    in_corner = min(gaps[0], gaps[2]) < IN_CORNER_M and min(gaps[1], gaps[3]) < IN_CORNER_M
+    return min(gaps) < AGAINST_WALL_M, in_corner
 
 
 def _accents(piece: Piece) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from askscan.records import Mesh
 from askscan.rooms.catalogue import COLORS
 from askscan.rooms.furniture import Part
-from askscan.rooms.layout import AGAINST_WALL_M, IN_CORNER_M, Placed, Plan
+from askscan.rooms.layout import Placed, Plan, at_walls
 from askscan.rooms.room import Furnishing, Room
 from askscan.rooms.scanner_color import paint
 from askscan.rooms.scanner_mesh import Solid, Surface, count_vertices, triangulate
@@ -276,7 +276,7 @@ def _seen_furnishing(
 ) -> Furnishing:
     """A furnishing with the box of its visible points and renumbered references."""
     low, high = points.min(0), points.max(0)
-    gaps = [float(g) for g in (low[0], low[1], size[0] - high[0], size[1] - high[1])]
+    against_wall, in_corner = at_walls(low, high, size)
     standing = full.support is None and not full.on_wall
     return replace(
         full,
@@ -285,6 +285,6 @@ def _seen_furnishing(
         size=tuple((high - low).tolist()),
         support=None if full.support is None else number.get(full.support),
         group=None if full.group is None else number.get(full.group),
-        against_wall=full.against_wall or (standing and min(gaps) < AGAINST_WALL_M),
-        in_corner=full.in_corner and min(gaps[0], gaps[2]) < IN_CORNER_M and min(gaps[1], gaps[3]) < IN_CORNER_M,
+        against_wall=full.against_wall or (standing and against_wall),
+        in_corner=full.in_corner and in_corner,
     )
