@@ -136,11 +136,12 @@ class GraphedStep(Generic[Batch]):
 
     def reset(self) -> None:
         """Forget how to train; the next steps run eagerly and then record again."""
+        torch.cuda.synchronize()  # the recording may still run, and hold messages to other GPUs
         self._step = Recorded(self._train_on_batch, self._device)
 
     def start(self) -> None:
         """Make the batch of the first step."""
-        self._batch = mapped(self._make_batch(), Tensor.clone)  # a batch may hold the static inputs themselves
+        self._take(self._make_batch())
 
     def __call__(self) -> None:
         """Train on the batch that is there and put the next one, made from the inputs as they stand, in its place."""
@@ -151,7 +152,13 @@ class GraphedStep(Generic[Batch]):
             following = self._make()
         self._step()
         main.wait_stream(side)
-        for there, new in zip(tensors_of(self._batch), tensors_of(following), strict=True):
+        self._take(following)
+
+    def _take(self, batch: Batch) -> None:
+        """Copy the batch to where recordings read it: it may hold the static inputs themselves."""
+        if self._batch is None:
+            self._batch = mapped(batch, Tensor.clone)
+        for there, new in zip(tensors_of(self._batch), tensors_of(batch), strict=True):
             there.copy_(new)
 
     def _train_on_batch(self) -> None:
