@@ -16,6 +16,7 @@ from askscan.data.folder import DataFolder
 from askscan.errors import DataError
 from askscan.evaluate.prediction_file import write_predictions
 from askscan.evaluate.score import Scores, _target, localization, overlaps, questions_of, score_file, targets_of
+from askscan.metrics.f1 import find_lemmatizer
 from askscan.records import Prediction, Question
 
 
@@ -119,6 +120,13 @@ def test_what_is_missing_is_left_out_and_said(folder: DataFolder) -> None:
     assert not any(name.startswith("Acc") or "answerable" in name for name in scores.figures)
     assert any("scene0006_00" in note and "prepare" in note for note in scores.notes)
     assert any("answerable" in note for note in scores.notes)
+
+
+def test_f1_where_wordnet_is(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any("WordNet" in note for note in score_of(folder, predicted(folder)).notes) is (find_lemmatizer() is None)
+    monkeypatch.setattr("askscan.evaluate.score.find_lemmatizer", lambda: str.lower)
+    scores = score_of(folder, predicted(folder))  # one word each: right or wrong
+    assert scores.figures["F1"] == pytest.approx(scores.figures["EM@1"]) and not any("F1" in n for n in scores.notes)
 
 
 def test_answers_alone(folder: DataFolder) -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from askscan.metrics.detection import Detection, SceneDetections
-from askscan.metrics.localization import Localization
 from askscan.shapes import CLASS_NAMES
 
 
@@ -95,14 +94,3 @@ def test_perfect_detections_score_100_over_the_classes_that_are_predicted() -> N
 
 def test_nothing_scores_nothing() -> None:
     assert Detection().compute(0.25) == {"mAP@0.25": 0.0, "AR@0.25": 0.0}
-
-
-def test_localization_threshold_is_inclusive() -> None:
-    accuracy = Localization()
-    accuracy.add(0.25, unique=False)
-    assert accuracy.compute() == {
-        "Acc@0.25": 100.0,
-        "Acc@0.5": 0.0,
-        "Acc@0.25 multiple": 100.0,
-        "Acc@0.5 multiple": 0.0,
-    }

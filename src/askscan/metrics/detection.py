@@ -33,25 +33,25 @@ class Detection:
     better-scored one took that box. Classes that are predicted but never true count with 0.
     """
 
-    _scores: list[Float[ndarray, "k c"]] = field(default_factory=list)
-    _matches: list[dict[int, tuple[ndarray, ndarray]]] = field(default_factory=list)
+    _scans: list[tuple[Float[ndarray, "k c"], Int[ndarray, "k c"], Float[ndarray, "k c"]]] = field(default_factory=list)
+    """Of each scan, by detection: score, the true box that it overlaps most, and by how much."""
     _num_true: ndarray = field(default_factory=lambda: np.zeros(NUM_CLASSES, np.int64))
 
     def add(self, detections: SceneDetections, boxes: Float[ndarray, "o 6"], box_class: Int[ndarray, "o"]) -> None:
         """Count one scan, once: its detections and its true boxes (centre, size) with their classes."""
         kept = detections.objectness > MIN_OBJECTNESS
-        self._scores.append(detections.objectness[kept, None] * detections.class_probability[kept])
+        scores = detections.objectness[kept, None] * detections.class_probability[kept]
         self._num_true += np.bincount(box_class, minlength=NUM_CLASSES)
         iou = iou_matrix(detections.center[kept], detections.size[kept], boxes[:, :3], boxes[:, 3:])
-        matches = {}
+        nearest, overlap = np.zeros(scores.shape, np.int64), np.zeros(scores.shape)
         for c in np.unique(box_class):
             of_class = iou[:, box_class == c]
-            matches[int(c)] = (of_class.argmax(1), of_class.max(1)) if len(iou) else (np.zeros(0, int), np.zeros(0))
-        self._matches.append(matches)
+            nearest[:, c], overlap[:, c] = of_class.argmax(1), of_class.max(1)
+        self._scans.append((scores, nearest, overlap))
 
     def compute(self, threshold: float, *, per_class: bool = False) -> dict[str, float]:
         """`mAP@t` and `AR@t` x100; with `per_class` also `AP@t <class>`, `AR@t <class>` of the classes that occur."""
-        predicted = any(len(scores) for scores in self._scores)
+        predicted = any(len(scores) for scores, _, _ in self._scans)
         classes = [c for c in range(NUM_CLASSES) if predicted or self._num_true[c]]
         figures = {c: self._average_precision(c, threshold) for c in classes}
         mean = np.mean(list(figures.values()), axis=0) if figures else np.zeros(2)
@@ -66,22 +66,12 @@ class Detection:
         """(average precision by the all-points rule, highest recall) of one class over all scans."""
         if self._num_true[c] == 0:
             return 0.0, 0.0
-        scores = np.concatenate([s[:, c] for s in self._scores])
-        scene = np.repeat(np.arange(len(self._scores)), [len(s) for s in self._scores])
-        none = (np.full(0, -1), np.zeros(0))
-        pairs = [m.get(c, none) for m in self._matches]
-        # Scans without a box of this class offer nothing to hit.
-        box = np.concatenate(
-            [p[0] if len(p[0]) else np.full(len(s), -1) for p, s in zip(pairs, self._scores, strict=True)]
-        )
-        iou = np.concatenate(
-            [p[1] if len(p[1]) else np.zeros(len(s)) for p, s in zip(pairs, self._scores, strict=True)]
-        )
+        scores, box, iou = (np.concatenate([part[:, c] for part in parts]) for parts in zip(*self._scans, strict=True))
+        scene = np.repeat(np.arange(len(self._scans)), [len(own) for own, _, _ in self._scans])
         order = np.argsort(-scores, kind="stable")
-        candidates = [i for i in order if iou[i] > threshold]
         taken: set[tuple[int, int]] = set()
         hit: Bool[ndarray, "d"] = np.zeros(len(scores), bool)
-        for i in candidates:
+        for i in order[iou[order] > threshold]:
             key = (int(scene[i]), int(box[i]))
             hit[i] = key not in taken
             taken.add(key)
