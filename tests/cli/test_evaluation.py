@@ -68,6 +68,15 @@ def test_figures_of_classes_are_in_the_file_and_not_in_the_table(files: Path, ca
     assert {"AP@0.25 chair", "AR@0.25 chair"} <= Scores.load(files / "answers" / "scores.val.json").figures.keys()
 
 
+def test_a_report_says_which_run_was_not_evaluated(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert evaluate(files, "blind", "--out", str(tmp_path / "blind")) == 0
+    capsys.readouterr()
+    runs = [str(tmp_path / "blind"), str(files / "pre")]
+    assert cli.main(["report", *runs, "--out", str(tmp_path / "r.html")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"note: {files / 'pre'}: not evaluated on split val" in said and (tmp_path / "r.html").is_file()
+
+
 @pytest.mark.parametrize(
     ("run", "options", "said"),
     [

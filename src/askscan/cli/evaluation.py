@@ -181,6 +181,8 @@ def report(
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder; give the collection that the runs were evaluated on.")
     write_report(runs, out, data=data, split=split)
+    if unseen := [str(run) for run in runs if not any(run.glob(f"*.{split}.json"))]:
+        say(f"note: {', '.join(unseen)}: not evaluated on split {split}, so no scores and answers of it are shown.")
     say(f"{out}: written; open it in a browser.")
 
 
