@@ -44,6 +44,18 @@ def test_labels_stay_inside_the_picture() -> None:
     assert more > 150 and len(where(drawn, (255, 255, 255))) > 20
 
 
+def test_labels_of_boxes_at_one_place_stand_beside_one_another() -> None:
+    colors = (PREDICTED, TRUE, NEUTRAL)
+    boxes = [DrawnBox(corners=CORNERS, label="table", color=color) for color in colors]
+    alone, together = (draw(blank(), [box]) for box in boxes), draw(blank(), boxes)
+    plates = [where(picture, box.color) for picture, box in zip(alone, boxes, strict=True)]
+    assert len({tuple(plate.min(axis=0)) for plate in plates}) == 1, "each would be at the same place"
+    for color in colors:
+        assert len(where(together, color)) > 200, "no plate covers another"
+    rows = [where(together, color)[:, 0].min() for color in colors]
+    assert rows[0] > rows[1] > rows[2], "one above the other"
+
+
 def test_numbered_points_are_dots_with_plates() -> None:
     picture = blank()
     drawn = draw(picture, points=[DrawnPoint(xyz=np.array([0.3, 0.3, 0.0]), label="12")])

@@ -34,7 +34,8 @@ AlignWalls = Annotated[
     bool, tyro.conf.FlagConversionOff, tyro.conf.arg(help="Turn the scan until its walls run along the axes.")
 ]
 
-_COLORS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14), (148, 103, 189), (23, 190, 207))
+_COLORS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14), (148, 103, 189), (23, 190, 207),
+           (140, 86, 75), (227, 119, 194), (127, 127, 127), (188, 189, 34))  # fmt: skip
 
 
 def ask(

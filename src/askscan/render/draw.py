@@ -71,10 +71,11 @@ def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[Draw
     for point in points:
         _draw_dot(canvas, picture.camera, point, 1.5 * line + 1)
     # Labels last, so that no line crosses them.
+    taken: list[tuple[float, float, float, float]] = []
     for box in boxes:
-        _draw_label(canvas, picture.camera, box.corners, box.label, box.color)
+        _draw_label(canvas, picture.camera, box.corners, box.label, box.color, taken)
     for point in points:
-        _draw_label(canvas, picture.camera, point.xyz[None], point.label, point.color)
+        _draw_label(canvas, picture.camera, point.xyz[None], point.label, point.color, taken)
     return replace(picture, image=np.array(image))
 
 
@@ -151,8 +152,18 @@ def _draw_dot(canvas: ImageDraw, camera: Camera, point: DrawnPoint, radius: floa
         canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=point.color, outline=(255, 255, 255))
 
 
-def _draw_label(canvas: ImageDraw, camera: Camera, xyz: Float[ndarray, "n 3"], text: str, color: Color) -> None:
-    """Text on a plate above what it belongs to, moved inside the picture."""
+def _draw_label(
+    canvas: ImageDraw,
+    camera: Camera,
+    xyz: Float[ndarray, "n 3"],
+    text: str,
+    color: Color,
+    taken: list[tuple[float, float, float, float]],
+) -> None:
+    """Text on a plate above (or below) what it belongs to, inside the picture and, where it can be, beside no other.
+
+    Its place is added to those `taken`.
+    """
     from PIL import ImageFont
 
     pixels, _ = project(camera, xyz.astype(np.float64))
@@ -166,7 +177,14 @@ def _draw_label(canvas: ImageDraw, camera: Camera, xyz: Float[ndarray, "n 3"], t
     left, upper, right, lower = canvas.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, lower - upper + 6
     x = float(np.clip((low[0] + high[0] - width) / 2, 0, max(camera.width - width, 0)))
-    y = low[1] - height - 3
-    y = float(np.clip(y if y >= 0 else high[1] + 3, 0, max(camera.height - height, 0)))
-    canvas.rectangle((x, y, x + width, y + height), fill=color)
+    above, below, lowest = low[1] - height - 3, high[1] + 3, max(camera.height - height, 0)
+    places = [above - k * height for k in range(3)] + [below + k * height for k in range(3)]
+    inside = [float(y) for y in places if 0 <= y <= lowest] or [float(np.clip(below, 0, lowest))]
+
+    def is_free(y: float) -> bool:
+        return all(x >= x1 or x + width <= x0 or y >= y1 or y + height <= y0 for x0, y0, x1, y1 in taken)
+
+    y = next(filter(is_free, inside), inside[0])
+    taken.append((x, y, x + width, y + height))
+    canvas.rectangle(taken[-1], fill=color)
     canvas.text((x + 3 - left, y + 3 - upper), text, fill=(255, 255, 255), font=font)
