@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from askscan import __version__
 from askscan.errors import DataError
+from askscan.evaluate.baselines import score_rows
 from askscan.evaluate.runs import Run
 from askscan.evaluate.score import Scores
 from askscan.models.pretrainer import Pretrainer
@@ -138,33 +140,20 @@ def _teacher(run: Run) -> str:
 
 
 def _scores(folder: Path) -> str:
-    rows = []
+    found = {}
     for path in sorted(folder.glob("scores.*.json")):
-        try:
-            scores = Scores.load(path)
-        except DataError:
-            continue
-        split = path.name.removeprefix("scores.").removesuffix(".json")
-        rows.append((split, scores))
-    names = [name for name in _SHOWN if any(name in scores.figures for _, scores in rows)]
-    if not rows:
+        with suppress(DataError):
+            found[path.name.removeprefix("scores.").removesuffix(".json")] = Scores.load(path)
+    if not found:
         return "None were computed: run `askscan evaluate`."
+    (_, *names), *rows = score_rows(found, _SHOWN)
     lines = [f"| split | questions | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-    for split, scores in rows:
-        cells = [_cell(scores, name) for name in names]
-        lines.append(f"| {split} | {scores.num_questions} | {' | '.join(cells)} |")
+    lines += [f"| {split} | {found[split].num_questions} | {' | '.join(cells)} |" for split, *cells in rows]
     lines += [
         "",
         "x100, with 95 % intervals over scenes; computed by `askscan evaluate` on the collection's own split.",
     ]
     return "\n".join(lines)
-
-
-def _cell(scores: Scores, name: str) -> str:
-    if name not in scores.figures:
-        return ""
-    span = "" if name not in scores.intervals else " [{:.1f}, {:.1f}]".format(*scores.intervals[name])
-    return f"{scores.figures[name]:.1f}{span}"
 
 
 def _generated(about: Mapping[str, Any]) -> bool:
