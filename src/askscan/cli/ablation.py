@@ -46,12 +46,13 @@ def ablate(
 
     Started once per GPU (CUDA_VISIBLE_DEVICES) with one --out, it divides the runs.
     """
-    from askscan.cli.ablation_runs import ERROR, Ablater, plan
+    from askscan.cli.ablation_runs import ERROR, Ablater, finished, plan
     from askscan.evaluate.ablation import read_ablation
 
     ablation = read_ablation(file)
     variants = ablation.selected(only)
     failed: list[str] = []
+    finished(ablation, beside)  # refused before anything is trained
     if not table_only:
         plans = [plan(ablation.recipe, variant, seed) for seed in seeds or ablation.seeds for variant in variants]
         failed = Ablater.open(data, test, out, ablation.recipe, teacher, device).run_all(plans)
