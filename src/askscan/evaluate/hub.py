@@ -78,7 +78,7 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
         ConfigError: The Hub refuses (no token, no such owner, offline).
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError  # type: ignore[attr-defined]
 
     try:
         api = HfApi()
