@@ -107,6 +107,15 @@ def test_an_interrupted_collection_goes_on(collection: Path, tmp_path: Path):
     assert _files(out) == whole
 
 
+def test_a_finished_collection_stays_as_it_is(collection: Path, tmp_path: Path):
+    """Also its times: files prepared from it would count as stale."""
+    again = tmp_path / "again"
+    shutil.copytree(collection, again)
+    before = {path: path.stat().st_mtime_ns for path in again.rglob("*") if path.is_file()}
+    assert write_collection(again, 3, 40).num_kept == 3
+    assert {path: path.stat().st_mtime_ns for path in again.rglob("*") if path.is_file()} == before
+
+
 def test_foreign_folders_are_left_alone(collection: Path, tmp_path: Path):
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(ConfigError, match="holds no generated rooms"):

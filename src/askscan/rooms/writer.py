@@ -288,5 +288,8 @@ def _write_json(path: Path, value: object, compact: bool = False) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
+    """A file that says so already stays as it is: what was prepared from it would count as stale."""
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode())
