@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.render.shapes import furnished_room
 from tests.train import stand_ins
 
 import askscan.cli as cli
 from askscan.cli import training
 from askscan.data.folder import DataFolder
+from askscan.data.ply import read_ply, write_ply
 from askscan.evaluate.runs import Run, resolve_run, shipped_runs
 from askscan.models.teacher import Teacher
 from askscan.train.answer import train_answers
@@ -235,6 +237,22 @@ def test_a_run_of_the_package_is_something_to_start_from(tmp_path: Path, monkeyp
 def test_a_run_without_a_scene_encoder_cannot_embed(refuse: Refuse, data: Path, blind: Path, tmp_path: Path):
     assert "question-only" in refuse("embed", data, "--run", blind, "--out", tmp_path / "out", "--device", "cpu")
     assert "question-only" in refuse("export", blind, "--out", tmp_path / "out.pth", "--format", "votenet")
+
+
+def test_the_objects_of_a_scan_become_boxes_beside_it(
+    tmp_path: Path, refuse: Refuse, capsys: pytest.CaptureFixture[str]
+):
+    out, scan = tmp_path / "boxes.ply", ["--scan", str(tmp_path / "room.ply")]
+    write_ply(tmp_path / "room.ply", furnished_room())
+    assert cli.main(["export", "default", "--format", "ply", *scan, "--out", str(out)]) == 0
+    capsys.readouterr()
+    header, mesh = out.read_bytes().split(b"end_header")[0].decode(), read_ply(out)
+    objects = [line for line in header.splitlines() if line.startswith("comment ")]
+    assert objects and len(mesh.vertices) == 96 * len(objects)
+    room = furnished_room().vertices
+    assert (mesh.vertices.mean(0) > room.min(0)).all() and (mesh.vertices.mean(0) < room.max(0)).all()
+    assert "--scan" in refuse("export", "default", "--format", "ply", "--out", tmp_path / "other.ply")
+    assert "exists" in refuse("export", "default", "--format", "ply", *scan, "--out", out)
 
 
 def test_a_teacher_that_is_finished_says_so(

@@ -54,3 +54,25 @@ def test_a_turned_file_in_millimetres_gets_the_same_answers_and_boxes_in_its_own
         assert first.answers[0].confidence == pytest.approx(second.answers[0].confidence, abs=0.05)
         np.testing.assert_allclose(second.corners.mean(0), matrix @ first.corners.mean(0), atol=100)
         np.testing.assert_allclose(second.center, second.corners.mean(0), atol=1)
+
+
+def test_objects_are_found_once_in_the_axes_of_the_file(tmp_path: Path) -> None:
+    matrix = 1000 * np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    model, found = askscan.load(device="cpu"), []
+    for name, factor in (("as_is", np.eye(3)), ("turned", matrix)):
+        write_ply(tmp_path / f"{name}.ply", replace(room(), vertices=(room().vertices @ factor.T).astype(np.float32)))
+        found.append(model.detect(askscan.read_scan(tmp_path / f"{name}.ply")))
+    first, second = found
+    assert first and [one.label for one in first] == [one.label for one in second]
+    assert all(0.5 < one.objectness <= 1 for one in first)
+    assert [one.objectness for one in first] == sorted((one.objectness for one in first), reverse=True)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(other.center, matrix @ one.center, atol=100)
+
+
+def test_a_question_without_a_known_kind_is_answered_with_a_warning() -> None:
+    scan = Scan(name="room", mesh=room(), from_file=np.eye(4))
+    asked = ("Where is the xylophone?", "Where is the bed?", "What is the largest object?")
+    unknown, bed, anything = askscan.load(device="cpu").ask(scan, *asked)
+    assert unknown.warning is not None and "no kind of object" in unknown.warning
+    assert bed.warning is None and anything.warning is None

@@ -334,7 +334,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, monkeypatch: 
     for name, content in cases.items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(WeightsError, match=f"{name}: (not a readable checkpoint|holds `)"):
+        with pytest.raises(WeightsError, match=f"{name}: (no checkpoint, or a damaged one|holds `)"):
             read_checkpoint(path)
     assert not (tmp_path / "evil-was-here").exists()
     for name, content in (

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from askscan.geometry.cameras import look_at, project, top_down_camera
-from askscan.render.draw import EDGES, NEUTRAL, PREDICTED, TRUE, Caption, DrawnBox, DrawnPoint, draw, with_captions
+from askscan.geometry.meshes import BOX_EDGES
+from askscan.render.draw import NEUTRAL, PREDICTED, TRUE, Caption, DrawnBox, DrawnPoint, draw, with_captions
 from askscan.render.pictures import Picture
 
 SIGNS = np.array([(1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1)])
@@ -20,8 +21,8 @@ def where(picture: Picture, color: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_edges_join_corners_that_differ_along_one_axis() -> None:
-    assert len(set(EDGES)) == 12
-    assert all((SIGNS[a] != SIGNS[b]).sum() == 1 for a, b in EDGES)
+    assert len(set(BOX_EDGES)) == 12
+    assert all((SIGNS[a] != SIGNS[b]).sum() == 1 for a, b in BOX_EDGES)
 
 
 def test_a_box_is_drawn_on_its_projected_corners() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import json as jsonlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from askscan.cli.arguments import AsJson, Device, RunPosition
+from askscan.cli.asking import ScanData, place, read_told
 from askscan.cli.console import say, table
 from askscan.errors import ConfigError
 
@@ -47,17 +49,20 @@ def doctor(*, as_json: AsJson = False) -> None:
 def export(
     run: RunPosition,
     *,
-    out: Annotated[Path, tyro.conf.arg(metavar="PLACE", help="Checkpoint, or with `hub` a folder, to write.")],
-    layout: Annotated[Literal["votenet", "depthcontrast", "3dvqa", "hub"], tyro.conf.arg(name="format")],
+    out: Annotated[Path, tyro.conf.arg(metavar="PLACE", help="File, or with `hub` a folder, to write.")],
+    layout: Annotated[Literal["votenet", "depthcontrast", "3dvqa", "hub", "ply"], tyro.conf.arg(name="format")],
+    scan: Annotated[str | None, tyro.conf.arg(metavar="SCAN", help="With `ply`: whose objects; as for `ask`.")] = None,
+    data: ScanData = None,
     push: Annotated[str | None, tyro.conf.arg(metavar="OWNER/NAME", help="With `hub`: also upload it there.")] = None,
     licence: Annotated[str, tyro.conf.arg(metavar="NAME")] = "other",
     public: bool = False,
 ) -> None:
-    """Write a run's weights under another project's names, or a folder for the Hub.
+    """Write a run's weights for other projects or the Hub, or a scan's objects.
 
     Args:
-        layout: Whose names: VoteNet's detector, DepthContrast's backbone, the published 3D-VQA code's models; or `hub`:
-            configuration, weights, vocabulary, scores, teacher and a model card.
+        layout: Whose names: VoteNet's detector, DepthContrast's backbone, the published 3D-VQA code's models; `hub`:
+            configuration, weights, vocabulary, scores, teacher and a model card; `ply`: the objects' boxes, to open
+            beside the scan, coloured by class; classes and sizes are in the file's comments.
         licence: Of the weights, by its name on the Hub; what is trained on ScanNet is not for commercial use.
         public: Everybody may see a repository that is created; otherwise you alone.
     """
@@ -76,13 +81,39 @@ def export(
         return
     if push is not None:
         raise ConfigError("--push goes with --format hub.")
+    if (scan is not None) != (layout == "ply"):
+        raise ConfigError("--format ply writes the objects of a scan: give both --format ply and --scan SCAN.")
+    if out.exists():
+        raise ConfigError(f"{out}: exists; give another name.")
+    if layout == "ply":
+        assert scan is not None
+        _write_objects(run, scan, data, out)
+        return
     module = load_run(run).module
     if isinstance(module, QuestionOnly):
         raise ConfigError(f"{run}: is the question-only baseline; it has no 3D network to export.")
-    if out.exists():
-        raise ConfigError(f"{out}: exists; give another name.")
     write_export(module, layout, out)
     say(f"{out}: written under the names of {layout}.")
+
+
+def _write_objects(run: str, scan: str, data: Path | None, out: Path) -> None:
+    """The boxes of a scan's objects as a PLY in the axes and units of its file."""
+    import numpy as np
+
+    from askscan.data.ply import write_ply
+    from askscan.evaluate.answerer import load
+    from askscan.geometry.meshes import wireframes
+    from askscan.shapes import CLASS_NAMES
+
+    read = read_told(scan, data, "auto", "auto", align_walls=True)
+    found = load(run).detect(read)
+    hues = [colorsys.hsv_to_rgb(0.618 * CLASS_NAMES.index(one.label) % 1, 0.85, 0.9) for one in found]
+    metre = 1 / np.cbrt(np.linalg.det(read.from_file[:3, :3]))  # in the file's unit
+    corners = np.stack([one.corners for one in found]) if found else np.zeros((0, 8, 3))
+    boxes = wireframes(corners, (255 * np.array(hues).reshape(-1, 3)).astype(np.uint8), 0.02 * float(metre))
+    comments = [f"{one.label}, {one.objectness:.2f}: {place(one.center, one.size)}" for one in found]
+    write_ply(out, boxes, comments)
+    say(f"{out}: {len(found)} objects of {scan}.")
 
 
 def bench(

@@ -100,6 +100,7 @@ def as_dict(answer: Answer, scan: str) -> dict[str, Any]:
         },
         "label": answer.label,
         "scan": scan,
+        "warning": answer.warning,
     }
 
 

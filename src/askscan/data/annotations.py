@@ -45,8 +45,10 @@ def read_questions(folder: DataFolder, split: str) -> tuple[Question, ...]:
         DataError: the file is missing or a field is; the message names the entry.
     """
     path = folder.scanqa(_known(split, SCANQA_SPLITS, "ScanQA"))
-    read = _question if split in ("train", "val") else _bare_question
-    return tuple(read(entry) for entry in _entries(path, read_json(path, expected=list)))
+    if split in ("train", "val"):
+        return tuple(_question(entry) for entry in _entries(path, read_json(path, expected=list)))
+    remedy = "put ScanQA's file there, or name a split that is there, such as val"
+    return tuple(_bare_question(entry) for entry in _entries(path, read_json(path, expected=list, remedy=remedy)))
 
 
 def read_sqa3d(folder: DataFolder, split: str) -> tuple[Question, ...]:

@@ -7,6 +7,7 @@ import re
 import struct
 import warnings
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -106,8 +107,14 @@ def count_points(path: Path) -> int:
     return next((element.count for element in elements if element.name == "vertex"), 0)
 
 
-def write_ply(path: Path, mesh: Mesh) -> None:
-    """Write a mesh as ScanNet does: binary little endian, x y z, normals where known, colours with alpha, triangles."""
+def write_ply(path: Path, mesh: Mesh, comments: Sequence[str] = ()) -> None:
+    """Write a mesh as ScanNet does: binary little endian, x y z, normals where known, colours with alpha, triangles.
+
+    Args:
+        path: Is replaced.
+        mesh: What is written.
+        comments: Lines for the header, ASCII.
+    """
     fields: list[tuple[str, str, ndarray]] = [(n, "<f4", mesh.vertices[:, i]) for i, n in enumerate(("x", "y", "z"))]
     if mesh.normals is not None:
         fields += [(n, "<f4", mesh.normals[:, i]) for i, n in enumerate(("nx", "ny", "nz"))]
@@ -121,7 +128,8 @@ def write_ply(path: Path, mesh: Mesh) -> None:
     faces["count"], faces["vertex_indices"] = 3, mesh.faces
     properties = [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind, _ in fields]
     header = [
-        *("ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}", *properties),
+        *("ply", "format binary_little_endian 1.0", *(f"comment {text}" for text in comments)),
+        *(f"element vertex {len(rows)}", *properties),
         *(f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header", ""),
     ]
     with replacing(path) as temporary, temporary.open("wb") as file:

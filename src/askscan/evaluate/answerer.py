@@ -20,9 +20,11 @@ from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import LanguageMap, embed_objects
 from askscan.evaluate.runs import Run, load_run, pick_device, such_as
 from askscan.geometry.boxes import box_corners, decode_boxes
-from askscan.models.decoding import best_answers, decode_answers
+from askscan.geometry.nms import nms_3d
+from askscan.models.decoding import NMS_IOU, best_answers, decode_answers
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
+from askscan.models.scene_encoder import SceneModel
 from askscan.records import PreparedScene, Scan, TextTokens
 from askscan.shapes import CLASS_NAMES
 from askscan.train.embeddings import SENTENCE_PREFIX, TeacherLike
@@ -63,7 +65,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneEmbedding:
-    """Features of a scan for other people's models, in the aligned frame."""
+    """Features of a scan for other people's models, in the aligned frame (metres).
+
+    All proposals are there, most of them no objects: `objectness > 0.5` picks those that are. Objects in the file's own
+    axes and units, each once: `Answerer.detect`.
+    """
 
     scene: Float[ndarray, "d"]
     """CLS token; of a pre-trained model its embedding in the teacher's space."""
@@ -73,6 +79,20 @@ class SceneEmbedding:
     size: Float[ndarray, "k 3"]
     objectness: Float[ndarray, "k"]
     """Probability that the proposal is an object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundObject:
+    """An object that the detector finds in a scan."""
+
+    label: str
+    """Its class."""
+    objectness: float
+    """Probability that it is an object."""
+    center: Float[ndarray, "3"]
+    """In the axes and units of the user's file, as are size and corners."""
+    size: Float[ndarray, "3"]
+    corners: Float[ndarray, "8 3"]
 
 
 class Answerer:
@@ -157,15 +177,42 @@ class Answerer:
     def embed_points(self, scene: PreparedScene, *, seed: int = 0) -> SceneEmbedding:
         """`embed` of a prepared scene."""
         module = self.run.module
-        if not isinstance(module, Pretrainer | ScanQA):
-            raise ConfigError(f"{self.run.name}: has no scene encoder (it is the question-only baseline).")
-        tokens = module.scene(self._sampled(scene, seed))
+        tokens = self._scene_model()(self._sampled(scene, seed))
         first = module.head(tokens.tokens[:, 0]) if isinstance(module, Pretrainer) else tokens.tokens[:, 0]
         boxes = decode_boxes(tokens.detector)
         features = (first, tokens.tokens[:, 1:], boxes.center, boxes.size.clamp_min(0), boxes.objectness)
         arrays = (x[0].float().cpu().numpy() for x in features)
         scene_row, proposals, center, size, objectness = arrays
         return SceneEmbedding(scene=scene_row, proposals=proposals, center=center, size=size, objectness=objectness)
+
+    @torch.no_grad()
+    def detect(self, scan: Scan, *, seed: int = 0) -> tuple[FoundObject, ...]:
+        """The objects of a scan, each once, the surest first.
+
+        Raises:
+            ConfigError: The run has no detector (question-only).
+        """
+        points = scan_points(scan)
+        turn = own_turn(points)
+        boxes = decode_boxes(self._scene_model()(self._sampled(turned(points, turn), seed)).detector)
+        kept = nms_3d(
+            boxes.center, boxes.size, boxes.objectness, boxes.semantic_class, boxes.is_object, iou_threshold=NMS_IOU
+        )[0]
+        corners = box_corners(boxes.center[0], boxes.size[0].clamp_min(0)).double().cpu().numpy() @ _quarter_turns(turn)
+        found = []
+        for k in boxes.objectness[0].argsort(descending=True, stable=True).tolist():
+            if kept[k]:
+                box = box_to_file(scan, corners[k])
+                found.append(
+                    FoundObject(
+                        label=CLASS_NAMES[int(boxes.semantic_class[0, k])],
+                        objectness=float(boxes.objectness[0, k]),
+                        center=box.center,
+                        size=box.size,
+                        corners=box.corners,
+                    )
+                )
+        return tuple(found)
 
     @torch.no_grad()
     def language_map(self, scan: Scan, *phrases: str, seed: int = 0) -> LanguageMap:
@@ -197,6 +244,12 @@ class Answerer:
         corners = box_corners(objects.center, objects.size).double().cpu().numpy() @ _quarter_turns(turn)
         return LanguageMap.of(scan, objects, phrases, texts, corners)
 
+    def _scene_model(self) -> SceneModel:
+        module = self.run.module
+        if not isinstance(module, Pretrainer | ScanQA):
+            raise ConfigError(f"{self.run.name}: has no scene encoder (it is the question-only baseline).")
+        return module.scene
+
     def _sampled(self, scene: PreparedScene, seed: int) -> Float[Tensor, "1 n c"]:
         """What the model sees of one scene."""
         bank = SceneBank.from_scenes([scene], self.device)
@@ -220,6 +273,8 @@ class Answerer:
         if not self.run.object_names:
             return None
         words = set(re.findall(r"[a-z]+", question.lower()))
+        if words & {"object", "objects", "thing", "things"}:  # generated questions ask so, too: the largest object
+            return None
         words |= {word[:-2] for word in words if word.endswith("es")} | {
             word[:-1] for word in words if word[-1:] == "s"
         }

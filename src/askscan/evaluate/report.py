@@ -95,7 +95,7 @@ def write_report(
     fill = {
         "title": escape(title),
         "subtitle": escape(_subtitle(found, split)),
-        "summary": f"<p>{escape(summary)}</p>" if summary else "",
+        "summary": "<p>" + re.sub("`(.+?)`", r"<code>\1</code>", escape(summary)) + "</p>" if summary else "",
         "links": "".join(f'<a href="#{key}">{heading}</a>' for key, heading, _ in parts),
         "sections": "".join(f'<section id="{key}"><h2>{heading}</h2>{body}</section>' for key, heading, body in parts),
         "version": escape(__version__),

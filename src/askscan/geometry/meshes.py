@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from numpy import ndarray
 
 from askscan.records import Mesh
+
+BOX_EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
+"""Pairs of corners that an edge joins, for corners in the benchmark's order."""
+
+_BAR = np.array([[i, (i + 1) % 4, i + 4] for i in range(4)] + [[(i + 1) % 4, (i + 1) % 4 + 4, i + 4] for i in range(4)])
+"""Triangles between two rings of four vertices."""
 
 
 def face_normals(vertices: Float[ndarray, "v 3"], faces: Int32[ndarray, "f 3"]) -> Float[ndarray, "f 3"]:
@@ -34,4 +40,30 @@ def keep_vertices(mesh: Mesh, keep: Bool[ndarray, "v"]) -> Mesh:
         faces=new_index[faces],
         colors=None if mesh.colors is None else mesh.colors[keep],
         normals=None if mesh.normals is None else mesh.normals[keep],
+    )
+
+
+def wireframes(corners: Float[ndarray, "k 8 3"], colors: UInt8[ndarray, "k 3"], width: float) -> Mesh:
+    """The edges of boxes as bars.
+
+    Args:
+        corners: In the benchmark's order; boxes may be turned.
+        colors: Of each box.
+        width: Of the bars, in the unit of the corners.
+    """
+    vertices: list[ndarray] = []
+    faces: list[ndarray] = []
+    for box in corners.astype(np.float64):
+        axes = np.stack([box[1] - box[0], box[3] - box[0], box[4] - box[0]])
+        axes /= np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-9)
+        for a, b in BOX_EDGES:
+            sides = axes[np.abs(axes @ (box[b] - box[a])).argsort()[:2]] * (width / 2)
+            ring = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) @ sides
+            faces.append(_BAR + 8 * len(vertices))
+            vertices.append(np.concatenate([box[a] + ring, box[b] + ring]))
+    return Mesh(
+        vertices=np.concatenate([np.zeros((0, 3)), *vertices]).astype(np.float32),
+        faces=np.concatenate([np.zeros((0, 3)), *faces]).astype(np.int32),
+        colors=np.repeat(colors, 8 * len(BOX_EDGES), axis=0),
+        normals=None,
     )

@@ -204,7 +204,9 @@ def _content(path: Path) -> Any:
             ) from error
         reason = re.split(r"\.\s|\n", text.split("WeightsUnpickler error:")[-1].strip())[0][:160]
         reason = reason or type(error).__name__
-        raise WeightsError(f"{path}: not a readable checkpoint ({reason}); get it again") from error
+        raise WeightsError(
+            f"{path}: no checkpoint, or a damaged one ({reason}); give a run folder or a file of weights, or get it again"
+        ) from error
 
 
 def _plain_values() -> list[Any]:

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from askscan.geometry.cameras import project
+from askscan.geometry.meshes import BOX_EDGES
 from askscan.records import Camera
 from askscan.render.pictures import Picture
 
@@ -23,9 +24,6 @@ Color = tuple[int, int, int]
 PREDICTED: Color = (214, 39, 40)
 TRUE: Color = (20, 130, 40)
 NEUTRAL: Color = (31, 90, 200)
-
-EDGES = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7))
-"""Pairs of corners that an edge joins, for corners in the benchmark's order."""
 
 _NEAR_M = 0.05
 
@@ -124,7 +122,7 @@ def _wrap(font: FreeTypeFont | ImageFont, text: str, width: int) -> list[str]:
 
 
 def _draw_edges(canvas: ImageDraw, camera: Camera, box: DrawnBox, line: int) -> None:
-    segments = [_clip(camera, box.corners[a], box.corners[b]) for a, b in EDGES]
+    segments = [_clip(camera, box.corners[a], box.corners[b]) for a, b in BOX_EDGES]
     # A light rim keeps thin lines legible on any floor.
     for width, color in ((line + 2, (255, 255, 255)), (line, box.color)):
         for segment in segments:
