@@ -205,7 +205,7 @@ def _content(path: Path) -> Any:
         reason = re.split(r"\.\s|\n", text.split("WeightsUnpickler error:")[-1].strip())[0][:160]
         reason = reason or type(error).__name__
         raise WeightsError(
-            f"{path}: no checkpoint, or a damaged one ({reason}); give a run folder or a file of weights, or get it again"
+            f"{path}: no checkpoint, or a damaged one ({reason}); give a run or a file of weights, or get it again"
         ) from error
 
 
