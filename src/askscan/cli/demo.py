@@ -84,19 +84,26 @@ def demo(
         prepare(places.data, processes=processes)
         render(places.data, processes=processes)
 
-    stages: list[tuple[str, Callable[[], None]]] = [
-        (f"{NUM_TRAIN} rooms to learn from, {NUM_UNSEEN} to be asked about", collection),
-        ("pre-training of the 3D encoder, guided by the teacher", partial(_pretrain, places, frozen)),
-        ("question-only: never sees the room", partial(_train, places, frozen, "question-only")),
-        ("from scratch: sees the room", partial(_train, places, frozen, "scratch")),
-        ("pre-trained: the same from the pre-trained encoder", partial(_train, places, frozen, "pre-trained")),
-        ("fine-tuned: the package's tiny model goes on in these rooms", partial(_train, places, frozen, "fine-tuned")),
-        ("questions about the unseen rooms", partial(_evaluate, places, frozen)),
-        ("report", partial(_report, places)),
-    ]  # fmt: skip
-    for number, (title, stage) in enumerate(stages, start=1):
-        console.print(f"\n[bold]{number}/{len(stages)}[/bold] {title}")
+    train = partial(partial, _train, places, frozen)
+    # With the seconds that each takes on two cores.
+    stages: list[tuple[str, int, Callable[[], None]]] = [
+        (f"{NUM_TRAIN} rooms to learn from, {NUM_UNSEEN} to be asked about", 60, collection),
+        ("pre-training of the 3D encoder, guided by the teacher", 25, partial(_pretrain, places, frozen)),
+        ("question-only: never sees the room", 10, train("question-only")),
+        ("from scratch: sees the room", 65, train("scratch")),
+        ("pre-trained: the same from the pre-trained encoder", 65, train("pre-trained")),
+        ("fine-tuned: the package's tiny model goes on in these rooms", 20, train("fine-tuned")),
+        ("questions about the unseen rooms", 35, partial(_evaluate, places, frozen)),
+        ("report", 5, partial(_report, places)),
+    ]
+    pace, left = 1.0, sum(seconds for _, seconds, _ in stages)
+    for number, (title, seconds, stage) in enumerate(stages, start=1):
+        minutes = f"{pace * left / 60:.1f}".removesuffix(".0")
+        console.print(f"\n[bold]{number}/{len(stages)}[/bold] {title} [dim](about {minutes} minutes left)[/dim]")
+        begun, left = time.monotonic(), left - seconds
         stage()
+        took = (time.monotonic() - begun) / seconds
+        pace = pace if took < 0.2 else took  # what was done before says nothing about this machine
     _conclude(places)
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Open {places.report} in a browser.")
 
