@@ -96,14 +96,14 @@ def demo(
         ("questions about the unseen rooms", 35, partial(_evaluate, places, frozen)),
         ("report", 5, partial(_report, places)),
     ]
-    pace, left = 1.0, sum(seconds for _, seconds, _ in stages)
+    took, usual, left = 0.0, 0, sum(seconds for _, seconds, _ in stages)
     for number, (title, seconds, stage) in enumerate(stages, start=1):
-        minutes = f"{pace * left / 60:.1f}".removesuffix(".0")
+        minutes = f"{(took / usual if usual else 1) * left / 60:.1f}".removesuffix(".0")
         console.print(f"\n[bold]{number}/{len(stages)}[/bold] {title} [dim](about {minutes} minutes left)[/dim]")
         begun, left = time.monotonic(), left - seconds
         stage()
-        took = (time.monotonic() - begun) / seconds
-        pace = pace if took < 0.2 else took  # what was done before says nothing about this machine
+        if (spent := time.monotonic() - begun) > 0.2 * seconds:  # else it was done before
+            took, usual = took + spent, usual + seconds
     _conclude(places)
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Open {places.report} in a browser.")
 
