@@ -20,8 +20,7 @@ from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import LanguageMap, embed_objects
 from askscan.evaluate.runs import Run, load_run, pick_device, such_as
 from askscan.geometry.boxes import box_corners, decode_boxes
-from askscan.geometry.nms import nms_3d
-from askscan.models.decoding import NMS_IOU, best_answers, decode_answers
+from askscan.models.decoding import best_answers, decode_answers, surviving
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
 from askscan.models.scene_encoder import SceneModel
@@ -195,9 +194,7 @@ class Answerer:
         points = scan_points(scan)
         turn = own_turn(points)
         boxes = decode_boxes(self._scene_model()(self._sampled(turned(points, turn), seed)).detector)
-        kept = nms_3d(
-            boxes.center, boxes.size, boxes.objectness, boxes.semantic_class, boxes.is_object, iou_threshold=NMS_IOU
-        )[0]
+        kept = surviving(boxes)[0]
         corners = box_corners(boxes.center[0], boxes.size[0].clamp_min(0)).double().cpu().numpy() @ _quarter_turns(turn)
         found = []
         for k in boxes.objectness[0].argsort(descending=True, stable=True).tolist():

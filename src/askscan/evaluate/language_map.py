@@ -19,9 +19,8 @@ from torch import Tensor
 from askscan.data.scan_files import box_to_file
 from askscan.geometry.boxes import decode_boxes
 from askscan.geometry.iou import pairwise_iou
-from askscan.geometry.nms import nms_3d
 from askscan.metrics.retrieval import cosine_similarity
-from askscan.models.decoding import NMS_IOU
+from askscan.models.decoding import surviving
 from askscan.models.pretrainer import Pretrainer
 from askscan.records import PreparedScene, Scan
 from askscan.shapes import CLASS_NAMES
@@ -105,9 +104,7 @@ def embed_objects(module: Pretrainer, points: Float[Tensor, "b n c"]) -> tuple[S
     tokens = encoder.embed(detector, points)
     scenes = module.head(encoder.attend(tokens)[:, 0])
     boxes = decode_boxes(detector)
-    kept = nms_3d(
-        boxes.center, boxes.size, boxes.objectness, boxes.semantic_class, boxes.is_object, iou_threshold=NMS_IOU
-    )
+    kept = surviving(boxes)
     return tuple(
         SceneObjects(
             scene=scenes[i],

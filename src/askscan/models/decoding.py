@@ -53,12 +53,17 @@ def referred_proposals(
     return torch.where(kept.any(-1, keepdim=True), best, fallback)
 
 
-def decode_answers(output: AnswerOutput) -> DecodedAnswers:
-    """Best answers, and the referred object's box after suppression (3D NMS, IoU 0.25, within the class)."""
-    boxes = decode_boxes(output.detector)
-    kept = nms_3d(
+def surviving(boxes: Boxes) -> Bool[Tensor, "b k"]:
+    """Proposals that are objects and survive suppression (3D NMS, IoU 0.25, within the class)."""
+    return nms_3d(
         boxes.center, boxes.size, boxes.objectness, boxes.semantic_class, boxes.is_object, iou_threshold=NMS_IOU
     )
+
+
+def decode_answers(output: AnswerOutput) -> DecodedAnswers:
+    """Best answers, and the referred object's box among those that survive suppression."""
+    boxes = decode_boxes(output.detector)
+    kept = surviving(boxes)
     proposal = referred_proposals(output.referred_scores.float(), kept, boxes.objectness)
     rows = proposal[..., None].expand(-1, -1, 3)
     answer, confidence = best_answers(output.answer_logits)
