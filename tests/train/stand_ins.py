@@ -194,7 +194,7 @@ def small_answers(num_steps: int = 12, dropout: float = 0.1) -> AnswerConfig:
 
 def train(stage: str, root: str, out: str, num_steps: int, dropout: float, num_processes: int = 1) -> None:
     run, make = {"pretrain": (pretrain, small_pretrain), "answers": (train_answers, small_answers)}[stage]
-    devices = Devices(accelerator="cpu", num_devices=num_processes)
+    devices = Devices(accelerator=os.environ.get("STAND_INS_DEVICE", "cpu"), num_devices=num_processes)
     config = make(num_steps, dropout)
     run(DataFolder(Path(root)), Path(out), config, teacher=StandInTeacher(), devices=devices, say=lambda text: None)
 

@@ -14,6 +14,16 @@ from askscan.train.checkpoint import RunFolder, load_weights
 from askscan.train.devices import Devices
 
 SCRIPT = Path(stand_ins.__file__)
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the processes of `stand_ins` compute, two at a time."""
+    if request.param == "cuda" and torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    monkeypatch.setenv("STAND_INS_DEVICE", request.param)
+    return request.param
 
 
 def run_script(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -57,7 +67,8 @@ def test_fifty_kills(data: DataFolder, tmp_path: Path, stage: str):
     assert kill_and_compare(data, tmp_path, stage, 600, 50) >= 40
 
 
-def test_two_processes_train_like_one(data: DataFolder, tmp_path: Path):
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
+def test_two_processes_train_like_one(data: DataFolder, tmp_path: Path, device: str):
     """Same global batch, no dropout, one step: loss terms, BatchNorm statistics and gradients of the global batch.
 
     Seen: 1e-5 of the losses, 2e-5 of the statistics, 4e-2 of the worst gradient (float32 sums in another order, which
@@ -76,8 +87,9 @@ def test_two_processes_train_like_one(data: DataFolder, tmp_path: Path):
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
 def test_what_one_process_cannot_write_stops_them_all(
-    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher, device: str
 ):
     """Each with the sentence of the first, none with what becomes of messages that nobody answers."""
 
@@ -85,9 +97,9 @@ def test_what_one_process_cannot_write_stops_them_all(
         if total == 8 and done == 6:
             raise KeyboardInterrupt
 
-    config, cpu = stand_ins.small_answers(8, 0.0), Devices(accelerator="cpu")
+    config, devices = stand_ins.small_answers(8, 0.0), Devices(accelerator=device)
     with pytest.raises(KeyboardInterrupt):
-        train_answers(data, tmp_path, config, teacher=teacher, devices=cpu, on_progress=stop)
+        train_answers(data, tmp_path, config, teacher=teacher, devices=devices, on_progress=stop)
     (tmp_path / "metrics.csv").unlink()
     done = run_script("train", "answers", data.root, tmp_path, 8, 2)
     assert done.returncode != 0

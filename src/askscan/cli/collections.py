@@ -27,6 +27,7 @@ def rooms(
     seed: int = 0,
     val: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None,
     layout: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...", help_behavior_hint="")] = (),
+    min_questions: int = 25,
     processes: Processes = 0,
 ) -> None:
     """Generate furnished, scanned rooms with sentences and questions.
@@ -38,12 +39,20 @@ def rooms(
         seed: Of the first room; room i has seed + i, and everything about it follows from that number.
         val: Rooms at the end that make the split val; default: a fifth.
         layout: Layout files (labelled boxes in JSON) that become rooms after the generated ones.
+        min_questions: Rooms of which fewer would be asked get more, as far as there is something to ask.
     """
     from askscan.rooms.writer import write_collection
 
     with progress("rooms") as update:
         written = write_collection(
-            out, scenes, seed, num_val=val, layouts=layout, processes=worker_count(processes), progress=update
+            out,
+            scenes,
+            seed,
+            num_val=val,
+            layouts=layout,
+            min_questions=min_questions,
+            processes=worker_count(processes),
+            progress=update,
         )
     say(f"{out}: {written.num_new} rooms written, {written.num_kept} were there already.")
 

@@ -48,18 +48,19 @@ class RoomQuestion:
     """Template family."""
 
 
-def ask(room: Room, rng: np.random.Generator) -> tuple[RoomQuestion, ...]:
+def ask(room: Room, rng: np.random.Generator, min_questions: int = MIN_QUESTIONS) -> tuple[RoomQuestion, ...]:
     """Questions about a room: a pure function of the room and the generator's state.
 
     Args:
         room: The furnished room.
         rng: Source of the choices.
+        min_questions: Of which fewer would be asked, more is asked, as far as there is something to ask.
 
     Returns:
         About 25 to 45 questions, each checked to have only the answers it lists; fewer in rooms with little in them.
     """
     questions = []
-    for candidate in choose(candidates(room), rng, balance.chances()):
+    for candidate in choose(candidates(room), rng, balance.chances(), min_questions):
         wordings = FAMILIES[candidate.form][1].split(" | ")
         text = wordings[rng.integers(len(wordings))].format(**candidate.slots)
         questions.append(
@@ -90,7 +91,9 @@ def leaks(candidate: Candidate) -> bool:
     return any(re.search(rf"\b{re.escape(core)}\b", text) for core in cores)
 
 
-def choose(pool: Sequence[Candidate], rng: np.random.Generator, table: balance.Chances) -> list[Candidate]:
+def choose(
+    pool: Sequence[Candidate], rng: np.random.Generator, table: balance.Chances, min_questions: int = MIN_QUESTIONS
+) -> list[Candidate]:
     """Draw the candidates to ask: per family its share, among those that the balance of answers lets through."""
     by_form: dict[str, list[Candidate]] = defaultdict(list)
     kept = rng.random(len(pool)) < [balance.keep_chance(c, table) for c in pool]
@@ -102,7 +105,7 @@ def choose(pool: Sequence[Candidate], rng: np.random.Generator, table: balance.C
         number = int(share + rng.random())
         chosen.extend(_spread(by_form[form], number, rng))
     left = [c for passed in by_form.values() for c in passed if c not in chosen]
-    missing = max(MIN_QUESTIONS - len(chosen), 0)
+    missing = max(min_questions - len(chosen), 0)
     return chosen + [left[k] for k in rng.permutation(len(left))[:missing]]
 
 

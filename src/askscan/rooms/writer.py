@@ -19,6 +19,7 @@ from askscan.parallel import in_processes
 from askscan.rooms.catalogue import KINDS, STRUCTURE
 from askscan.rooms.layout import plan_room
 from askscan.rooms.layout_file import read_layout
+from askscan.rooms.questions import MIN_QUESTIONS
 from askscan.rooms.scanner import ScannedRoom, scan_room
 
 MANIFEST = "rooms.json"
@@ -58,6 +59,7 @@ class _Task:
     scene_id: str
     seed: int
     layout: Path | None
+    min_questions: int
 
 
 def write_collection(
@@ -67,6 +69,7 @@ def write_collection(
     *,
     num_val: int | None = None,
     layouts: Sequence[Path] = (),
+    min_questions: int = MIN_QUESTIONS,
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
@@ -80,6 +83,7 @@ def write_collection(
         seed: Of the first room.
         num_val: Scenes at the end that are the split `val`; a fifth, at least one, if None. The others are `train`.
         layouts: Layout files; their scenes follow after the generated ones.
+        min_questions: Rooms of which fewer would be asked get more, as far as there is something to ask.
         processes: Worker processes.
         progress: Called with the number of finished scenes and of all scenes.
 
@@ -92,13 +96,20 @@ def write_collection(
     """
     total = num_scenes + len(layouts)
     num_val = max(1, total // 5) if num_val is None else num_val
-    if num_scenes < 0 or total < 1 or not 0 <= num_val <= total or seed < 0:
+    if num_scenes < 0 or total < 1 or not 0 <= num_val <= total or seed < 0 or min_questions < 0:
         raise ConfigError(
-            f"{num_scenes} scenes, {num_val} of them for val, seed {seed}: all must be 0 or more, val at most all."
+            f"{num_scenes} scenes, {num_val} of them for val, seed {seed}, at least {min_questions} questions a room: "
+            "all must be 0 or more, val at most all."
         )
     for layout in layouts:
         read_layout(layout, seed)  # a file with a fault stops the command before anything is written
-    about = {"seed": seed, "num_scenes": num_scenes, "num_val": num_val, "layouts": [_digest(p) for p in layouts]}
+    about = {
+        "seed": seed,
+        "num_scenes": num_scenes,
+        "num_val": num_val,
+        "layouts": [_digest(p) for p in layouts],
+        "min_questions": min_questions,
+    }
     claim(out, MANIFEST, about, what="generated rooms")
     tasks = [
         _Task(
@@ -106,6 +117,7 @@ def write_collection(
             scene_id=f"scene{i:04d}_00",
             seed=seed + i,
             layout=None if i < num_scenes else layouts[i - num_scenes],
+            min_questions=min_questions,
         )
         for i in range(total)
     ]
@@ -138,12 +150,13 @@ def _write_scene(task: _Task) -> None:
     plan = plan_room(task.seed) if task.layout is None else read_layout(task.layout, task.seed)
     scan = scan_room(plan)
     _write_scan(task.out / "scannet" / "scans" / task.scene_id, task.scene_id, scan)
+    asked = questions.ask(scan.room, np.random.default_rng([task.seed, 3]), task.min_questions)
     situated = situations.ask(scan.room, np.random.default_rng([task.seed, 4]))
     record = {
         "scene_id": task.scene_id,
         "room": asdict(scan.room),
         "sentences": [asdict(s) for s in sentences.describe(scan.room, np.random.default_rng([task.seed, 2]))],
-        "questions": [asdict(q) for q in questions.ask(scan.room, np.random.default_rng([task.seed, 3]))],
+        "questions": [asdict(q) for q in asked],
         "situations": [asdict(s) for s in situated],
         "poses": [_pose_in_file(scan, *s.position, s.heading_rad) for s in situated],
     }
