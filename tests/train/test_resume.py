@@ -1,7 +1,10 @@
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,25 @@ def test_what_one_process_cannot_write_stops_them_all(
     assert done.returncode != 0
     assert len(re.findall(r"DataError: .*metrics\.csv: missing", done.stderr)) == 2, done.stderr[-3000:]
     assert "onnection" not in done.stderr
+
+
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
+def test_ctrl_c_ends_all_processes(data: DataFolder, tmp_path: Path, device: str):
+    """Also where one of them is many steps ahead of the other's messages."""
+    command = [sys.executable, str(SCRIPT), "train", "answers", str(data.root), str(tmp_path), "100000", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    training = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 120
+        while not RunFolder(tmp_path).state.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1)
+        os.killpg(training.pid, signal.SIGINT)
+        assert training.wait(timeout=60) != 0
+        time.sleep(2)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(training.pid, 0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(training.pid, signal.SIGKILL)
+    RunFolder(tmp_path).load_state()

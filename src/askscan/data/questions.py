@@ -205,11 +205,11 @@ class EpochSampler:
     def _fill(self, groups: list[np.ndarray]) -> Steps:
         shape = (self.num_steps, self.scenes_per_step, self.texts_per_scene)
         slots = shape[0] * shape[1]
-        text, mask = np.zeros((slots, shape[2]), np.int64), np.zeros((slots, shape[2]), bool)
-        for row in range(slots):
-            texts = groups[row % len(groups)]
-            text[row] = np.resize(texts, shape[2])
-            mask[row, : len(texts)] = row < len(groups)
+        size = np.array([len(texts) for texts in groups])
+        column, group = np.arange(shape[2]), np.arange(slots) % len(groups)
+        first = (np.cumsum(size) - size)[group, None]
+        text = np.concatenate(groups)[first + column % size[group, None]].astype(np.int64)  # over again where few
+        mask = (column < size[group, None]) & (np.arange(slots) < len(groups))[:, None]
         scene = self.scene[text[:, 0]].reshape(shape[:2])
         text, mask = text.reshape(shape), mask.reshape(shape)
         for array in (text, mask):

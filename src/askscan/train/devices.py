@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,18 +69,58 @@ def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
     Else the others would wait for a process that a full disk has ended.
 
     Raises:
-        UserError, OSError: What the first process met.
+        UserError, OSError: What the first process met; the others get anything else as a RuntimeError.
     """
-    outcome: Any = None
+    result: Any = None
+    error: Exception | None = None
     if fabric.is_global_zero:
         try:
-            outcome = work()
-        except (UserError, OSError) as error:
-            outcome = error
-    outcome = fabric.broadcast(outcome)
-    if isinstance(outcome, UserError | OSError):
-        raise outcome
-    return outcome
+            result = work()
+        except Exception as met:
+            error = met
+    told = error if error is None or isinstance(error, UserError | OSError) else RuntimeError(repr(error))
+    result, told = fabric.broadcast((result, told))
+    if error is not None:
+        raise error
+    if told is not None:
+        raise told
+    return result
+
+
+@contextmanager
+def common_interrupt(fabric: Fabric) -> Iterator[Callable[[], None]]:
+    """Lets several GPUs stop at the same step: inside, Ctrl-C is held until all processes call what this gives.
+
+    That raises KeyboardInterrupt in all of them once it came to one. If each stopped where it is, one would wait for
+    the others' messages inside the driver, where nothing reaches it. A second Ctrl-C is not held.
+    """
+    several = fabric.world_size > 1 and fabric.device.type == "cuda"
+    if not several or threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    came = threading.Event()
+
+    def hold(number: int, frame: object) -> None:
+        came.set()
+        signal.signal(signal.SIGINT, before)
+
+    def agree() -> None:
+        flag = torch.tensor(float(came.is_set()), device=fabric.device)
+        torch.distributed.all_reduce(flag)
+        if flag.item():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, hold)
+    try:
+        yield agree
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def abandon_messages(fabric: Fabric) -> None:
+    """End messages between GPUs that nobody will answer: this process stops, and waits for its device before."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda" and torch.distributed.group.WORLD is not None:
+        torch.distributed.group.WORLD.abort()
 
 
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:

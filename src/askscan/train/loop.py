@@ -24,7 +24,7 @@ from askscan.errors import ConfigError
 from askscan.models.norm import set_momentum
 from askscan.train.checkpoint import Progress, RunFolder
 from askscan.train.config import LoopConfig
-from askscan.train.devices import Devices, by_first, seed_of
+from askscan.train.devices import Devices, abandon_messages, by_first, common_interrupt, seed_of
 from askscan.train.graph import GraphedStep, mapped
 from askscan.train.journal import MetricsFile, log_line
 from askscan.train.optim import OptimConfig, average_gradients, clip_gradients, make_optimizer
@@ -175,11 +175,17 @@ class Trainer:
         by_first(self.fabric, lambda: self.metrics.start(self.progress.metrics_size if resume else None))
         first = self.progress.step
         self.started = (time.monotonic(), first)
-        self._note(f"training from step {first} of {self.num_steps} on {self.fabric.world_size} x {self.device.type}")
+        where = f"{self.fabric.world_size} x {self.device.type}"
+        by_first(self.fabric, lambda: self._note(f"training from step {first} of {self.num_steps} on {where}"))
         try:
-            for step in range(first, self.num_steps):
-                self.advance(step)
-                self._after(step + 1)
+            with common_interrupt(self.fabric) as stop_if_asked:
+                for step in range(first, self.num_steps):
+                    self.advance(step)
+                    if self._after(step + 1):
+                        stop_if_asked()
+        except BaseException:
+            abandon_messages(self.fabric)
+            raise
         finally:
             self.close()
         return run_result(self.folder, self.progress, resumed_at=first)
@@ -250,17 +256,18 @@ class Trainer:
 
     # --- between steps
 
-    def _after(self, done: int) -> None:
-        """Log, validate and save where that is due."""
+    def _after(self, done: int) -> bool:
+        """Log, validate and save where that is due; whether anything was."""
         last = done == self.num_steps
         validate = bool(self.task.score_names) and (last or done % self.loop.evaluate_every == 0)
         save = validate or last or done % self.loop.checkpoint_every == 0
         if not (save or done % self.loop.log_every == 0):
-            return
+            return False
         row = self._flush(done)
         scores = self._validate() if validate else {}
         self.progress = by_first(self.fabric, lambda: self._write(done, row, scores, save))
         self.on_progress(done, self.num_steps)
+        return True
 
     def _write(self, done: int, row: Mapping[str, float | int], scores: Mapping[str, float], save: bool) -> Progress:
         """Write a row of the metrics, and a checkpoint if it is time for one; what the last one stands at."""
@@ -335,5 +342,4 @@ class Trainer:
         return f"{(done - first) / max(time.monotonic() - began, 1e-9):.1f} steps/s"
 
     def _note(self, text: str) -> None:
-        if self.fabric.is_global_zero:
-            log_line(self.folder.log, text)
+        log_line(self.folder.log, text)

@@ -55,14 +55,18 @@ class Session:
 
     def tell(self, text: str) -> None:
         """To the user and the log, once; nothing for an empty text."""
-        if text and self.fabric.is_global_zero:
+
+        def tell() -> None:
             self.say(text)
             log_line(self.folder.log, text)
+
+        if text:
+            by_first(self.fabric, tell)
 
     def first(self, compute: Callable[[], Found]) -> Found:
         """The value that the first process computes and keeps on disk; the others then find it there."""
         found: list[Found] = []
-        by_first(self.fabric, lambda: found.append(compute()))
+        by_first(self.fabric, lambda: found.append(compute()))  # a value may be large: it is not sent
         return found[0] if found else compute()
 
 
