@@ -196,7 +196,16 @@ def train(stage: str, root: str, out: str, num_steps: int, dropout: float, num_p
     run, make = {"pretrain": (pretrain, small_pretrain), "answers": (train_answers, small_answers)}[stage]
     devices = Devices(accelerator=os.environ.get("STAND_INS_DEVICE", "cpu"), num_devices=num_processes)
     config = make(num_steps, dropout)
-    run(DataFolder(Path(root)), Path(out), config, teacher=StandInTeacher(), devices=devices, say=lambda text: None)
+    failing = os.environ.get("STAND_INS_FAILING")
+
+    def progress(done: int, total: int) -> None:
+        if total == num_steps and done >= 8 and os.environ.get("LOCAL_RANK", "0") == failing:
+            raise RuntimeError("this process fails")
+
+    run(
+        DataFolder(Path(root)), Path(out), config, teacher=StandInTeacher(), devices=devices, say=lambda text: None,
+        on_progress=progress,
+    )  # fmt: skip
 
 
 def train_and_kill(stage: str, root: str, out: str, num_steps: int, num_kills: int, seed: int) -> int:

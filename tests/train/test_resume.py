@@ -110,23 +110,50 @@ def test_what_one_process_cannot_write_stops_them_all(
     assert "onnection" not in done.stderr
 
 
+def end_of(training: subprocess.Popen[bytes], limit_s: float) -> int:
+    """The exit code of the first of a group of processes; none of the others is left."""
+    try:
+        code = training.wait(timeout=limit_s)
+        time.sleep(6)  # the launcher looks after its processes every few seconds
+        with pytest.raises(ProcessLookupError):
+            os.killpg(training.pid, 0)
+        return code
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(training.pid, signal.SIGABRT)  # a process that hangs says where
+            time.sleep(1)
+            os.killpg(training.pid, signal.SIGKILL)
+
+
+def start(data: DataFolder, out: Path, num_steps: int) -> subprocess.Popen[bytes]:
+    """A training of two processes, in a group of their own that hears Ctrl-C whoever started this."""
+    command = [sys.executable, "-X", "faulthandler", str(SCRIPT), "train", "answers", str(data.root), str(out)]
+    return subprocess.Popen(
+        [*command, str(num_steps), "2"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
 @pytest.mark.parametrize("device", DEVICES, indirect=True)
 def test_ctrl_c_ends_all_processes(data: DataFolder, tmp_path: Path, device: str):
     """Also where one of them is many steps ahead of the other's messages."""
-    command = [sys.executable, str(SCRIPT), "train", "answers", str(data.root), str(tmp_path), "100000", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    training = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 120
-        while not RunFolder(tmp_path).state.exists() and time.monotonic() < until:
-            time.sleep(0.1)
-        time.sleep(1)
-        os.killpg(training.pid, signal.SIGINT)
-        assert training.wait(timeout=60) != 0
-        time.sleep(2)
-        with pytest.raises(ProcessLookupError):
-            os.killpg(training.pid, 0)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(training.pid, signal.SIGKILL)
+    training = start(data, tmp_path, 100_000)
+    until = time.monotonic() + 120
+    while not RunFolder(tmp_path).state.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1)
+    os.killpg(training.pid, signal.SIGINT)
+    assert end_of(training, 60) != 0
+    RunFolder(tmp_path).load_state()
+
+
+@pytest.mark.parametrize("failing", ["0", "1"])
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
+def test_a_process_that_fails_alone_ends_all(
+    data: DataFolder, tmp_path: Path, device: str, failing: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("STAND_INS_FAILING", failing)
+    assert end_of(start(data, tmp_path, 100_000), 120) != 0
     RunFolder(tmp_path).load_state()

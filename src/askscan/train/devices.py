@@ -118,7 +118,7 @@ def common_interrupt(fabric: Fabric) -> Iterator[Callable[[], None]]:
 
 
 def abandon_messages(fabric: Fabric) -> None:
-    """End messages between GPUs that nobody will answer: this process stops, and waits for its device before."""
+    """End messages between GPUs that nobody will answer, where this process fails alone; no recording may hold any."""
     if fabric.world_size > 1 and fabric.device.type == "cuda" and torch.distributed.group.WORLD is not None:
         torch.distributed.group.WORLD.abort()
 

@@ -132,11 +132,15 @@ class GraphedStep(Generic[Batch]):
         self._device = torch.device("cuda", torch.cuda.current_device())
         self._make = Recorded(make_batch, self._device, generators)
         self._batch: Batch | None = None
-        self.reset()
+        self.forget()
 
     def reset(self) -> None:
         """Forget how to train; the next steps run eagerly and then record again."""
         torch.cuda.synchronize()  # the recording may still run, and hold messages to other GPUs
+        self.forget()
+
+    def forget(self) -> None:
+        """`reset` without waiting for what runs: where another GPU may never answer."""
         self._step = Recorded(self._train_on_batch, self._device)
 
     def start(self) -> None:

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from askscan.data.questions import EpochSampler, Steps
-from askscan.errors import ConfigError
+from askscan.errors import ConfigError, UserError
 from askscan.models.norm import set_momentum
 from askscan.train.checkpoint import Progress, RunFolder
 from askscan.train.config import LoopConfig
@@ -183,11 +183,15 @@ class Trainer:
                     self.advance(step)
                     if self._after(step + 1):
                         stop_if_asked()
-        except BaseException:
+        except (UserError, OSError, KeyboardInterrupt):  # of all processes, at the same step
+            self.close()
+            raise
+        except Exception:
+            if self.graph is not None:
+                self.graph.forget()
             abandon_messages(self.fabric)
             raise
-        finally:
-            self.close()
+        self.close()
         return run_result(self.folder, self.progress, resumed_at=first)
 
     def close(self) -> None:
