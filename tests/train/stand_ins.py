@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from askscan.data.folder import DataFolder
 from askscan.data.prepared import save_prepared
 from askscan.models.fusion import FusionConfig
 from askscan.models.pointnet2 import BackboneConfig
-from askscan.models.pretrainer import PretrainerConfig
+from askscan.models.pretrainer import Pretrainer, PretrainerConfig
 from askscan.models.scan_qa import ScanQAConfig
 from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
 from askscan.models.teacher import TokenFeatures
@@ -199,34 +200,82 @@ def train(stage: str, root: str, out: str, num_steps: int, dropout: float, num_p
     run(DataFolder(Path(root)), Path(out), config, teacher=StandInTeacher(), devices=devices, say=lambda text: None)
 
 
-def train_and_kill(stage: str, root: str, out: str, num_steps: int, num_kills: int, seed: int) -> int:
-    """Train in a process of its own that is killed at random moments, then to the end; how often it was killed."""
-    rng, kills = random.Random(seed), 0
-    while True:
-        child = os.fork()
-        if child == 0:
-            train(stage, root, out, num_steps, 0.1)
-            os._exit(0)
-        if kills < num_kills:
-            time.sleep(rng.uniform(0.05, 0.6))
-            os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-        if not os.WIFSIGNALED(status):
-            return kills if status == 0 else -1
-        kills += 1
+def warm_up() -> None:
+    """Load and compile what every training needs, so that processes split off from this one train at once."""
+    import lightning_fabric  # noqa: F401
+
+    with torch.no_grad():
+        Pretrainer(small_pretrain().model).eval()(torch.rand(1, 256, 6))
+
+
+def split_off(stage: str, root: str, out: Path, num_steps: int) -> int:
+    """Train in a process of its own, where bringing a file to the disk takes long enough to be killed in it."""
+    child = os.fork()
+    if child:
+        return child
+    honest = os.fsync
+
+    def slow(descriptor: int) -> None:
+        time.sleep(0.01)
+        honest(descriptor)
+        time.sleep(0.01)
+
+    os.fsync = slow
+    try:
+        train(stage, root, str(out), num_steps, 0.1)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def has_ended(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def finish(child: int) -> None:
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit("a training failed")
+
+
+def train_and_kill(stage: str, root: str, out: Path, num_steps: int, num_kills: int, seed: int) -> int:
+    """Train to `out`/whole; and to `out`/killed, killed while it trains and while it saves, then to the end.
+
+    Returns:
+        How many kills left a file half-written.
+    """
+    rng, whole, killed = random.Random(seed), out / "whole", out / "killed"
+    state = killed / "state" / "last.safetensors"
+    started = time.monotonic()
+    finish(split_off(stage, root, whole, num_steps))
+    between = (time.monotonic() - started) * small_pretrain().loop.checkpoint_every / num_steps
+    half_written = 0
+    for kill in range(num_kills):
+        before = state.stat().st_mtime_ns if kill else 0
+        child = split_off(stage, root, killed, num_steps)
+        early = kill % 10 == 9  # before or while it goes on; the others once it has saved again
+        while not (early or has_ended(child)) and (state.stat().st_mtime_ns if state.exists() else 0) == before:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 1.5 * between))
+        os.kill(child, signal.SIGKILL)
+        if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            raise SystemExit(f"the training ended before kill {kill}")
+        half_written += any(killed.rglob(".*.tmp"))
+    finish(split_off(stage, root, killed, num_steps))
+    return half_written
 
 
 def main() -> None:
     """train STAGE DATA OUT STEPS PROCESSES, without dropout; or kill STAGE DATA OUT STEPS KILLS SEED:
-    once to OUT/whole, once, killed, to OUT/killed.
+    once to OUT/whole, once, killed, to OUT/killed; prints how many kills left a file half-written.
     """
     torch.set_num_threads(1)
     command, stage, root, out, num_steps, *rest = sys.argv[1:]
     if command == "train":
         train(stage, root, out, int(num_steps), 0.0, int(rest[0]))
     else:
-        train_and_kill(stage, root, f"{out}/whole", int(num_steps), 0, 0)
-        print(train_and_kill(stage, root, f"{out}/killed", int(num_steps), int(rest[0]), int(rest[1])))
+        warm_up()
+        print(train_and_kill(stage, root, Path(out), int(num_steps), int(rest[0]), int(rest[1])))
 
 
 if __name__ == "__main__":
