@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,9 +216,9 @@ def split_off(stage: str, root: str, out: Path, num_steps: int) -> int:
     honest = os.fsync
 
     def slow(descriptor: int) -> None:
-        time.sleep(0.01)
+        time.sleep(0.02)
         honest(descriptor)
-        time.sleep(0.01)
+        time.sleep(0.02)
 
     os.fsync = slow
     try:
@@ -229,8 +229,10 @@ def split_off(stage: str, root: str, out: Path, num_steps: int) -> int:
         os._exit(1)
 
 
-def has_ended(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+def wait_for(child: int, condition: Callable[[], bool]) -> None:
+    """Until the condition holds, or the process has ended."""
+    while not condition() and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.002)
 
 
 def finish(child: int) -> None:
@@ -249,18 +251,28 @@ def train_and_kill(stage: str, root: str, out: Path, num_steps: int, num_kills: 
     started = time.monotonic()
     finish(split_off(stage, root, whole, num_steps))
     between = (time.monotonic() - started) * small_pretrain().loop.checkpoint_every / num_steps
+
+    def stamp() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    def saving() -> bool:
+        return any(killed.rglob(".*.tmp"))
+
     half_written = 0
     for kill in range(num_kills):
-        before = state.stat().st_mtime_ns if kill else 0
+        before, early = stamp(), kill % 10 == 9
         child = split_off(stage, root, killed, num_steps)
-        early = kill % 10 == 9  # before or while it goes on; the others once it has saved again
-        while not (early or has_ended(child)) and (state.stat().st_mtime_ns if state.exists() else 0) == before:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 1.5 * between))
+        if not early:  # but once the run has saved again: so it gets on
+            wait_for(child, lambda before=before: stamp() != before)
+        if kill % 5 == 2:
+            wait_for(child, saving)
+            time.sleep(rng.uniform(0, 0.03))
+        else:
+            time.sleep(rng.uniform(0, 1.5 * between))
         os.kill(child, signal.SIGKILL)
         if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
             raise SystemExit(f"the training ended before kill {kill}")
-        half_written += any(killed.rglob(".*.tmp"))
+        half_written += saving() and not early
     finish(split_off(stage, root, killed, num_steps))
     return half_written
 

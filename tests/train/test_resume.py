@@ -70,7 +70,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(data: DataFolder, tmp_path: Pat
 def test_fifty_kills(data: DataFolder, tmp_path: Path, stage: str):
     resumed, half_written = kill_and_compare(data, tmp_path, stage, 600, 50)
     assert len(resumed) >= 45 and len(set(resumed)) >= 40
-    assert half_written >= 1
+    assert half_written >= 3
 
 
 @pytest.mark.parametrize("device", DEVICES, indirect=True)
