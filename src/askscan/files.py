@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from askscan.errors import ConfigError, DataError
 
@@ -31,6 +31,48 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Replace a file; its content is on the disk when this returns.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Whether the lock of a file could be had at once; it is held inside the block, and never beyond the process.
+
+    It always can where the system, or the file system, knows no locks.
+
+    Raises:
+        DataError: the folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); free or choose another place") from error
+    with file:
+        yield _lock(file)
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
 
 
 def claim(folder: Path, manifest: str, about: Mapping[str, Any], *, what: str) -> None:

@@ -142,14 +142,6 @@ def test_processes_divide_the_work(data: Path, tmp_path: Path, monkeypatch: pyte
     assert "| full | 4 |" in (out / "table.md").read_text()
 
 
-def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
-    path = tmp_path / "run" / ".lock"
-    with ablation_runs._locked(path) as first, ablation_runs._locked(path) as second:
-        assert first and not second
-    with ablation_runs._locked(path) as third:
-        assert third
-
-
 def test_what_fails_is_said_and_the_others_go_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

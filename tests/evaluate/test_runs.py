@@ -13,6 +13,7 @@ from askscan.errors import ConfigError, DataError, WeightsError
 from askscan.evaluate import runs
 from askscan.evaluate.runs import load_run, resolve_run, such_as
 from askscan.models.teacher import Teacher
+from askscan.models.weights import read_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,16 @@ def test_every_weight_counts(run: Path, damage: str) -> None:
         assert name in str(caught.value)
     save_file(tensors, path)
     load_run(run)
+
+
+def test_a_flipped_bit_is_noticed(run: Path) -> None:
+    path = run / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    for read in (load_run, read_checkpoint):
+        with pytest.raises(WeightsError, match=r"model\.safetensors: .*checksum is that of other content.*; "):
+            read(run)
 
 
 def test_weights_in_16_bits_are_read_as_32(run: Path) -> None:

@@ -9,7 +9,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from askscan.data.folder import DataFolder
 from askscan.data.prepared import save_prepared
 from askscan.models.fusion import FusionConfig
 from askscan.models.pointnet2 import BackboneConfig
-from askscan.models.pretrainer import PretrainerConfig
+from askscan.models.pretrainer import Pretrainer, PretrainerConfig
 from askscan.models.scan_qa import ScanQAConfig
 from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
 from askscan.models.teacher import TokenFeatures
@@ -208,34 +209,94 @@ def train(stage: str, root: str, out: str, num_steps: int, dropout: float, num_p
     )  # fmt: skip
 
 
-def train_and_kill(stage: str, root: str, out: str, num_steps: int, num_kills: int, seed: int) -> int:
-    """Train in a process of its own that is killed at random moments, then to the end; how often it was killed."""
-    rng, kills = random.Random(seed), 0
-    while True:
-        child = os.fork()
-        if child == 0:
-            train(stage, root, out, num_steps, 0.1)
-            os._exit(0)
-        if kills < num_kills:
-            time.sleep(rng.uniform(0.05, 0.6))
-            os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-        if not os.WIFSIGNALED(status):
-            return kills if status == 0 else -1
-        kills += 1
+def warm_up() -> None:
+    """Load and compile what every training needs, so that processes split off from this one train at once."""
+    import lightning_fabric  # noqa: F401
+
+    with torch.no_grad():
+        Pretrainer(small_pretrain().model).eval()(torch.rand(1, 256, 6))
+
+
+def split_off(stage: str, root: str, out: Path, num_steps: int) -> int:
+    """Train in a process of its own, where bringing a file to the disk takes long enough to be killed in it."""
+    child = os.fork()
+    if child:
+        return child
+    honest = os.fsync
+
+    def slow(descriptor: int) -> None:
+        time.sleep(0.02)
+        honest(descriptor)
+        time.sleep(0.02)
+
+    os.fsync = slow
+    try:
+        train(stage, root, str(out), num_steps, 0.1)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def wait_for(child: int, condition: Callable[[], bool]) -> None:
+    """Until the condition holds, or the process has ended."""
+    while not condition() and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.002)
+
+
+def finish(child: int) -> None:
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit("a training failed")
+
+
+def train_and_kill(stage: str, root: str, out: Path, num_steps: int, num_kills: int, seed: int) -> int:
+    """Train to `out`/whole; and to `out`/killed, killed while it trains and while it saves, then to the end.
+
+    Returns:
+        How many kills left a file half-written.
+    """
+    rng, whole, killed = random.Random(seed), out / "whole", out / "killed"
+    state = killed / "state" / "last.safetensors"
+    started = time.monotonic()
+    finish(split_off(stage, root, whole, num_steps))
+    between = (time.monotonic() - started) * small_pretrain().loop.checkpoint_every / num_steps
+
+    def stamp() -> int:
+        return state.stat().st_mtime_ns if state.exists() else 0
+
+    def saving() -> bool:
+        return any(killed.rglob(".*.tmp"))
+
+    half_written = 0
+    for kill in range(num_kills):
+        before, early = stamp(), kill % 10 == 9
+        child = split_off(stage, root, killed, num_steps)
+        if not early:  # but once the run has saved again: so it gets on
+            wait_for(child, lambda before=before: stamp() != before)
+        if kill % 5 == 2:
+            wait_for(child, saving)
+            time.sleep(rng.uniform(0, 0.03))
+        else:
+            time.sleep(rng.uniform(0, 1.5 * between))
+        os.kill(child, signal.SIGKILL)
+        if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+            raise SystemExit(f"the training ended before kill {kill}")
+        half_written += saving() and not early
+    finish(split_off(stage, root, killed, num_steps))
+    return half_written
 
 
 def main() -> None:
     """train STAGE DATA OUT STEPS PROCESSES, without dropout; or kill STAGE DATA OUT STEPS KILLS SEED:
-    once to OUT/whole, once, killed, to OUT/killed.
+    once to OUT/whole, once, killed, to OUT/killed; prints how many kills left a file half-written.
     """
     torch.set_num_threads(1)
     command, stage, root, out, num_steps, *rest = sys.argv[1:]
     if command == "train":
         train(stage, root, out, int(num_steps), 0.0, int(rest[0]))
     else:
-        train_and_kill(stage, root, f"{out}/whole", int(num_steps), 0, 0)
-        print(train_and_kill(stage, root, f"{out}/killed", int(num_steps), int(rest[0]), int(rest[1])))
+        warm_up()
+        print(train_and_kill(stage, root, Path(out), int(num_steps), int(rest[0]), int(rest[1])))
 
 
 if __name__ == "__main__":

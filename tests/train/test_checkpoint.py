@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from askscan.errors import ConfigError, DataError, WeightsError
-from askscan.train.checkpoint import Progress, RunFolder, load_weights, read_progress
+from askscan.models.tensor_file import save_tensors
+from askscan.train.checkpoint import Progress, RunFolder, load_weights
 from askscan.train.journal import MetricsFile, log_line
 
 DESCRIPTION = {"version": "1", "stage": "answers", "config": {"loop": {"seed": 1}}}
@@ -29,15 +31,17 @@ def test_a_folder_goes_from_new_to_unfinished_to_finished(tmp_path: Path):
     assert progress == Progress(step=7, metrics_size=9)
     folder.save_state({"w": torch.zeros(1)}, Progress(step=8, metrics_size=9, best_scores=[1.5, 2.0], finished=True))
     assert folder.open(DESCRIPTION) == "finished"
-    assert read_progress(folder.state).best_scores == [1.5, 2.0]
+    assert folder.load_state()[1].best_scores == [1.5, 2.0]
 
 
 def test_killed_before_the_first_checkpoint_it_is_new_again(tmp_path: Path):
     folder = RunFolder(tmp_path / "run")
     folder.open(DESCRIPTION)
-    (folder.path / ".model.safetensors.123.tmp").write_bytes(b"half")
+    folder.save_best(3, {"w": torch.zeros(1)})
+    (folder.path / ".config.yaml.123.tmp").write_bytes(b"half")
+    (folder.state.parent / ".last.safetensors.123.tmp").write_bytes(b"half")
     assert folder.open(DESCRIPTION) == "new"
-    assert not list(folder.path.glob(".*"))
+    assert {path.name for path in folder.path.rglob("*")} == {"config.yaml", "state"}
 
 
 def test_another_configuration_is_refused_and_nothing_touched(tmp_path: Path):
@@ -59,7 +63,7 @@ def test_a_refused_run_is_told_what_differs_and_where_to_go(tmp_path: Path):
         with pytest.raises(ConfigError, match=rf"other.*{said}.*give another --out, or --force") as refused:
             folder.open({**DESCRIPTION, **hashes, key: "beef"})
         assert hashes[key] not in str(refused.value) and "beef" not in str(refused.value)
-    folder.save_model({"w": torch.zeros(1)})
+    folder.model.write_bytes(b"weights")
     with pytest.raises(ConfigError, match=rf"give another --out \(with --init {folder.path} "):
         folder.open({**DESCRIPTION, **hashes, "config": {"loop": {"seed": 2}}})
 
@@ -84,8 +88,132 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, harm: str):
     flipped[-3] ^= 1
     harmed = {"truncated": content[:-4], "flipped": bytes(flipped), "empty": b"", "text": b"not tensors at all"}
     folder.state.write_bytes(harmed[harm])
+    for read in (folder.load_state, lambda: folder.open(DESCRIPTION)):
+        with pytest.raises(WeightsError, match=r"last.safetensors: this checkpoint is damaged.*--force"):
+            read()
+
+
+def test_where_a_checkpoint_stands_is_covered_by_its_checksum(tmp_path: Path):
+    folder = saved(tmp_path / "run")
+    content = folder.state.read_bytes()
+    folder.state.write_bytes(content.replace(rb"\"step\": 7", rb"\"step\": 5"))
+    assert folder.state.read_bytes() != content
     with pytest.raises(WeightsError, match=r"last.safetensors: this checkpoint is damaged"):
         folder.load_state()
+
+
+HARM = {
+    "deleted": lambda path: path.unlink(),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-4]),
+    "flipped": lambda path: path.write_bytes(path.read_bytes()[:-3] + bytes([path.read_bytes()[-3] ^ 1, 0, 0])),
+    "another": lambda path: save_tensors(path, weights(4)),
+    "foreign": lambda path: save_file(weights(3), path),
+}
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("harm", HARM)
+def test_a_run_goes_on_only_with_the_model_that_it_speaks_of(tmp_path: Path, harm: str, finished: bool):
+    folder = RunFolder(tmp_path / "run")
+    folder.open(DESCRIPTION)
+    save(folder, 3, best=3, finished=finished)
+    assert folder.open(DESCRIPTION) == ("finished" if finished else "unfinished")
+    HARM[harm](folder.model)
+    with pytest.raises(WeightsError, match=r"model\.safetensors: the model of step 3.*restore.*--force"):
+        folder.open(DESCRIPTION)
+    assert folder.open(DESCRIPTION, force=True) == "new"
+
+
+def test_a_run_without_its_checkpoint_keeps_its_model(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    folder.open(DESCRIPTION)
+    save(folder, 3, best=3)
+    folder.state.unlink()
+    with pytest.raises(WeightsError, match=r"last\.safetensors: is missing.*restore.*--force"):
+        folder.open(DESCRIPTION)
+
+
+def weights(step: int) -> dict[str, torch.Tensor]:
+    return {"w": torch.full((9,), float(step))}
+
+
+def save(folder: RunFolder, step: int, *, best: int, finished: bool = False) -> None:
+    """What the loop does: a best model first, then the checkpoint that knows of it."""
+    checksum = folder.save_best(step, weights(step)) if best == step else folder.load_state()[1].best_checksum
+    progress = Progress(step=step, metrics_size=0, best_step=best, best_checksum=checksum, finished=finished)
+    folder.save_state(weights(step), progress)
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_kill_at_any_point_of_saving_leaves_the_model_that_the_checkpoint_speaks_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repeats: bool
+):
+    """Also where the repeated steps, as on a GPU, do not find the best model again."""
+    calls = {"done": 0, "last": 0}
+
+    def counted(owner: object, name: str) -> None:
+        honest = getattr(owner, name)
+
+        def call(*arguments: object, **keywords: object) -> object:
+            calls["done"] += 1
+            if calls["done"] == calls["last"]:
+                raise Killed
+            return honest(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, name in ((os, "fsync"), (os, "replace"), (Path, "replace"), (Path, "unlink"), (Path, "open")):
+        counted(owner, name)
+    outcomes = []
+    for last in range(1, 100):
+        folder = RunFolder(tmp_path / str(last))
+        calls.update(last=0)
+        folder.open(DESCRIPTION)
+        save(folder, 3, best=3)
+        calls.update(done=0, last=last)
+        try:
+            save(folder, 6, best=6)
+            break
+        except Killed:
+            calls.update(last=0)
+        assert folder.open(DESCRIPTION) == "unfinished"
+        tensors, progress = folder.load_state()
+        assert torch.equal(tensors["w"], weights(progress.step)["w"])
+        assert torch.equal(load_weights(folder.model)["w"], weights(progress.best_step)["w"])
+        outcomes.append(progress.best_step)
+        if progress.step == 3:
+            save(folder, 6, best=6 if repeats else 3)
+        save(folder, 9, best=folder.load_state()[1].best_step, finished=True)
+        assert folder.open(DESCRIPTION) == "finished"
+        best = 6 if repeats or progress.step == 6 else 3
+        assert torch.equal(load_weights(folder.model)["w"], weights(best)["w"])
+        assert {path.name for path in folder.state.parent.iterdir()} == {"last.safetensors"}
+    assert outcomes == sorted(outcomes) and set(outcomes) == {3, 6}
+    assert len(outcomes) >= 7
+
+
+def test_only_one_process_trains_into_a_folder(tmp_path: Path):
+    folder = saved(tmp_path / "run")
+    with folder.locked():
+        with pytest.raises(ConfigError, match=r"run: another process is training into this folder.*--out"):
+            folder.locked().__enter__()
+        assert folder.open(DESCRIPTION, force=True) == "new"
+        with pytest.raises(ConfigError, match="another process"):
+            folder.locked().__enter__()
+    with folder.locked():
+        assert folder.open(DESCRIPTION) == "new"
+
+
+def test_a_lock_alone_is_nobodys_run(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        assert folder.open(DESCRIPTION) == "new"
+    folder.config.unlink()
+    assert folder.open(DESCRIPTION) == "new"
 
 
 def test_a_failed_write_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -124,6 +252,22 @@ def test_metrics_are_cut_to_what_the_checkpoint_knows(tmp_path: Path):
     assert metrics.path.read_text() == "step,loss,EM\n1,0.25,\n"
     with pytest.raises(DataError, match="shorter"):
         metrics.start(size + 1)
+
+
+@pytest.mark.parametrize("call", ["append", "sync"])
+def test_metrics_that_cannot_be_written_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str):
+    metrics = MetricsFile(tmp_path / "metrics.csv", ("step",))
+    metrics.start(None)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    if call == "append":
+        metrics.path.unlink()
+        metrics.path.mkdir()
+    with pytest.raises(DataError, match=r"metrics\.csv: cannot be written \((No space left|Is a directory)"):
+        metrics.sync() if call == "sync" else metrics.append({"step": 1})
 
 
 def test_log_lines_have_a_time(tmp_path: Path):

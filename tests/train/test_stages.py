@@ -22,7 +22,7 @@ from askscan.models.scan_qa import QuestionOnly, ScanQA, ScanQAConfig
 from askscan.plain import from_plain
 from askscan.train import loop
 from askscan.train.answer import AnswerTask, AskedBatch, train_answers
-from askscan.train.checkpoint import RunFolder, load_weights
+from askscan.train.checkpoint import Progress, RunFolder, load_weights
 from askscan.train.devices import Devices
 from askscan.train.pretrain import pretrain
 from askscan.train.recipes import recipe
@@ -77,6 +77,11 @@ def test_the_same_command_again_does_nothing(data: DataFolder, tmp_path: Path, t
         train_answers(data, tmp_path, longer, teacher=teacher, devices=CPU)
     with pytest.raises(ConfigError, match="no scene encoder"):
         train_answers(data, tmp_path / "other", config, teacher=teacher, devices=CPU, init=tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(
+        WeightsError, match=r"model\.safetensors: the model of step 4.* \(there is no such file\); restore"
+    ):
+        train_answers(data, tmp_path, config, teacher=teacher, devices=CPU)
 
 
 def test_answers_start_from_a_run_that_answers(data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher):
@@ -139,6 +144,53 @@ def test_an_interrupted_run_goes_on_bit_by_bit(data: DataFolder, tmp_path: Path,
     assert progress == other
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert (tmp_path / "whole" / "metrics.csv").read_bytes() == (tmp_path / "parts" / "metrics.csv").read_bytes()
+
+
+def test_a_best_model_that_is_not_found_again_is_not_lost(
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher, monkeypatch: pytest.MonkeyPatch
+):
+    """Repeated steps need not end where they ended before: on a GPU sums have no fixed order."""
+    em, kept = iter([50.0, 60.0, 40.0]), []
+    honest = RunFolder.save_state
+
+    def scores(self: AnswerTask, share: tuple[int, int], autocast: loop.Autocast) -> dict[str, float]:
+        kept.append({name: tensor.clone() for name, tensor in self.module.state_dict().items()})
+        return dict.fromkeys(self.score_names, next(em))
+
+    def save_state(self: RunFolder, tensors: Mapping[str, torch.Tensor], progress: Progress) -> None:
+        if progress.best_scores == [60.0, 60.0]:
+            raise KeyboardInterrupt
+        honest(self, tensors, progress)
+
+    monkeypatch.setattr(AnswerTask, "scores", scores)
+    monkeypatch.setattr(RunFolder, "save_state", save_state)
+    config = replace(stand_ins.small_answers(12), question_only=True)
+    with pytest.raises(KeyboardInterrupt):
+        train_answers(data, tmp_path, config, teacher=teacher, devices=CPU)
+    result = train_answers(data, tmp_path, config, teacher=teacher, devices=CPU)
+    assert (result.resumed_at, result.best_step, result.best_score) == (9, 6, 50.0)
+    model = load_weights(tmp_path / "model.safetensors")
+    assert all(torch.equal(model[name], tensor) for name, tensor in kept[0].items())
+    assert not all(torch.equal(model[name], tensor) for name, tensor in kept[1].items())
+
+
+def test_a_folder_that_is_being_trained_into_is_refused(
+    data: DataFolder, tmp_path: Path, teacher: stand_ins.StandInTeacher
+):
+    config = replace(stand_ins.small_answers(4), question_only=True)
+    refused: list[int] = []
+
+    def again(done: int, total: int) -> None:
+        if total != 4:
+            return
+        for force in (False, True):
+            with pytest.raises(ConfigError, match=r"another process is training into this folder.*--out"):
+                train_answers(data, tmp_path, config, teacher=teacher, devices=CPU, force=force)
+        refused.append(done)
+
+    result = train_answers(data, tmp_path, config, teacher=teacher, devices=CPU, on_progress=again)
+    assert refused[-1] == result.num_steps == 4
+    train_answers(data, tmp_path, config, teacher=teacher, devices=CPU, force=True)
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_name(

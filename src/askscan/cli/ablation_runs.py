@@ -6,15 +6,13 @@ ends, however it ends. This module imports heavy ones: it is imported where it i
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import hashlib
 import json
 import shlex
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +30,7 @@ from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
 from askscan.evaluate.maps import map_scenes
 from askscan.evaluate.runs import load_run, pick_device
+from askscan.files import locked
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
 from askscan.models.teacher import Teacher
@@ -138,7 +137,7 @@ class Ablater:
             place = self.out / each.folder
             if (place / ROW).is_file():
                 continue
-            with _locked(place / ".lock") as mine:
+            with locked(place / ".lock") as mine:
                 if not mine:
                     busy += 1
                 elif not (place / ROW).is_file() and not self._attempt(each, place):
@@ -261,19 +260,6 @@ def _began_so(path: Path, asked: dict[str, Any]) -> bool:
 def _content(*paths: Path) -> str:
     """A hash of files."""
     return hashlib.blake2b(b"".join(path.read_bytes() for path in paths), digest_size=8).hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Whether the lock of a file could be had at once; it is held inside the block, and never beyond the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def _free_memory() -> None:

@@ -22,6 +22,7 @@ from askscan.files import replacing
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
+from askscan.models.tensor_file import load_tensors
 
 Kind = Literal["depthcontrast", "votenet", "3dvqa-pretrain", "3dvqa-qa", "askscan-pretrain", "askscan-qa"]
 Layout = Literal["depthcontrast", "votenet", "3dvqa"]
@@ -190,9 +191,7 @@ def _content(path: Path) -> Any:
     """What a file holds; nothing of it is executed."""
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
+            return load_tensors(path).tensors
         with torch.serialization.safe_globals(_plain_values()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen types on damaged bytes

@@ -219,13 +219,13 @@ def train_answers(
         module = build(ScanQA, config.model, config.loop.seed)
         filled = initialise(module, found, given=init is not None, answers=list(counts))
     description = describe("answers", config, teacher, found, data, splits)
-    status = open_run(session, {**description, "object_names": names}, force=force)
-    if status == "finished":
-        return finished_result(session)
-    by_first(session.fabric, lambda: write_json(session.folder.answers, counts))
-    session.tell(filled)
-    asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
-    return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
+    with open_run(session, {**description, "object_names": names}, force=force) as status:
+        if status == "finished":
+            return finished_result(session)
+        by_first(session.fabric, lambda: write_json(session.folder.answers, counts))
+        session.tell(filled)
+        asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
+        return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
 
 
 def _answerable(data: DataFolder, task: Task) -> dict[str, list[Question]]:

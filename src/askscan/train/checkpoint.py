@@ -1,30 +1,30 @@
 """The run folder: what a training leaves on disk, written so that it can be interrupted at any moment.
 
 `config.yaml` comes first and says whose folder it is; `state/last.safetensors` is one file, replaced as a whole, with
-everything that the next step depends on; `model.safetensors` is the model to use.
+everything that the next step depends on; `model.safetensors` is the model to use. A new model waits in `state/` until
+the checkpoint that names it is written, so that the two never contradict one another.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 import yaml
 from torch import Tensor
 
 from askscan.errors import ConfigError, DataError, WeightsError
-from askscan.files import replacing
+from askscan.files import locked, write_synced
+from askscan.models.tensor_file import load_tensors, save_tensors
 from askscan.plain import first_difference
 
 RunStatus = Literal["new", "unfinished", "finished"]
-_OURS = ("config.yaml", "model.safetensors", "answers.json", "metrics.csv", "log.txt", "state")
+_OURS = ("config.yaml", "model.safetensors", "answers.json", "metrics.csv", "log.txt")
 _IGNORED = ("version", "teacher_name", "collection")
 """Entries of config.yaml that may differ in a run that goes on."""
 
@@ -38,6 +38,9 @@ class Progress:
     metrics_size: int
     """Bytes of metrics.csv that belong to them."""
     best_step: int = 0
+    """Step of the kept model; 0 before there is one."""
+    best_checksum: str = ""
+    """Of the file that it is in."""
     best_scores: list[float] = field(default_factory=list)
     """Scores of the kept model, most important first; empty before the first validation."""
     finished: bool = False
@@ -79,6 +82,54 @@ class RunFolder:
         """The last checkpoint."""
         return self.path / "state" / "last.safetensors"
 
+    @property
+    def lock(self) -> Path:
+        """What the process that trains keeps locked."""
+        return self.state.with_name("lock")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into the folder while the block lasts.
+
+        Raises:
+            ConfigError: Another one does.
+            DataError: The folder cannot be written.
+        """
+        with locked(self.lock) as mine:
+            if not mine:
+                raise ConfigError(
+                    f"{self.path}: another process is training into this folder; wait for it to end, "
+                    "or give another --out."
+                )
+            yield
+
+    def holds(self, description: Mapping[str, Any], *, force: bool = False) -> bool:
+        """Whether the folder has this run, that may go on; if not, a run may begin in it. Nothing is touched.
+
+        Raises:
+            ConfigError: The folder has another run, or files that are not ours.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"{self.path}: is a file; give a folder for the run.")
+        if force:
+            return False
+        found = self._description()
+        if found is not None:
+            ignored = {key: None for key in _IGNORED}
+            difference = first_difference({**found, **ignored}, {**description, **ignored})
+            if difference is not None:
+                start = f" (with --init {self.path} it starts from its weights)" if self.model.is_file() else ""
+                raise ConfigError(
+                    f"{self.path}: holds a run with another configuration ({_in_words(difference, found)}), and a run "
+                    f"keeps the one that it began with; give another --out{start}, or --force to replace it."
+                )
+            return True
+        there = (*self.path.glob("*"), *self.state.parent.glob("*"))
+        strangers = [path.name for path in there if path not in (self.state.parent, self.lock) and not _leftover(path)]
+        if strangers:
+            raise ConfigError(f"{self.path}: has files that are no run of ours ({strangers[0]}); use --force.")
+        return False
+
     def open(self, description: Mapping[str, Any], *, force: bool = False) -> RunStatus:
         """Claim the folder for a run, or find out how far the same run got.
 
@@ -89,30 +140,25 @@ class RunFolder:
         Raises:
             ConfigError: The folder has another run, or files that are not ours. Nothing was touched.
             DataError: The folder cannot be written.
+            WeightsError: The checkpoint or the model is missing or damaged, or they are not of one run.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise ConfigError(f"{self.path}: is a file; give a folder for the run.")
-        found = self._description()
-        if found is not None and not force:
-            ignored = {key: None for key in _IGNORED}
-            difference = first_difference({**found, **ignored}, {**description, **ignored})
-            if difference is not None:
-                start = f" (with --init {self.path} it starts from its weights)" if self.model.is_file() else ""
-                raise ConfigError(
-                    f"{self.path}: holds a run with another configuration ({_in_words(difference, found)}), and a run "
-                    f"keeps the one that it began with; give another --out{start}, or --force to replace it."
+        if not self.holds(description, force=force):
+            self._clear()
+            write_synced(self.config, yaml.safe_dump(dict(description), sort_keys=False, width=120).encode())
+            return "new"
+        self._remove_leftovers()
+        if not self.state.exists():
+            if self.model.exists():
+                raise WeightsError(
+                    f"{self.state}: is missing, though the run has a model; restore the file, "
+                    "or start over with --force."
                 )
-            self._remove_leftovers()
-            if not self.state.exists():
-                return "new"
-            return "finished" if read_progress(self.state).finished else "unfinished"
-        strangers = [] if force or not self.path.exists() else [p.name for p in self.path.iterdir() if not _leftover(p)]
-        if strangers:
-            raise ConfigError(f"{self.path}: has files that are no run of ours ({strangers[0]}); use --force.")
-        self._clear()
-        with replacing(self.config) as temporary:
-            _write(temporary, yaml.safe_dump(dict(description), sort_keys=False, width=120).encode())
-        return "new"
+            self._settle(Progress(step=0, metrics_size=0))
+            return "new"
+        _, progress = self.load_state()
+        self._settle(progress)
+        self._check_model(progress)
+        return "finished" if progress.finished else "unfinished"
 
     def _description(self) -> dict[str, Any] | None:
         if not self.config.is_file():
@@ -124,29 +170,65 @@ class RunFolder:
         return found if isinstance(found, dict) else {}
 
     def _clear(self) -> None:
+        """Remove what a run left; the lock stays, since it is held."""
+        files = [self.path / name for name in _OURS] + [p for p in self.state.parent.glob("*") if p != self.lock]
         try:
-            for name in _OURS:
-                target = self.path / name
-                if target.is_dir():
-                    shutil.rmtree(target)
+            for path in files:
+                if path.is_dir():
+                    shutil.rmtree(path)
                 else:
-                    target.unlink(missing_ok=True)
-            self._remove_leftovers()
+                    path.unlink(missing_ok=True)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be written ({error.strerror}).") from error
+            raise self._unwritable(error) from error
+        self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
-        for folder in (self.path, self.state.parent):
-            for leftover in folder.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+        try:
+            for folder in (self.path, self.state.parent):
+                for leftover in folder.glob(".*.tmp"):
+                    leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
-    def save_model(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace model.safetensors."""
-        _save(self.model, tensors, {})
+    def _unwritable(self, error: OSError) -> DataError:
+        return DataError(f"{self.path}: cannot be written ({error.strerror}); free it or give another --out.")
+
+    def _best(self, step: int) -> Path:
+        """Where the model of a step waits until a checkpoint names it."""
+        return self.state.with_name(f"best-{step}.safetensors")
+
+    def save_best(self, step: int, tensors: Mapping[str, Tensor]) -> str:
+        """Write a model that becomes model.safetensors once a checkpoint names its step; returns its checksum."""
+        return save_tensors(self._best(step), tensors)
 
     def save_state(self, tensors: Mapping[str, Tensor], progress: Progress) -> None:
-        """Replace the last checkpoint."""
-        _save(self.state, tensors, {"progress": json.dumps(asdict(progress))})
+        """Replace the last checkpoint, and model.safetensors if the checkpoint names a new one."""
+        save_tensors(self.state, tensors, {"progress": json.dumps(asdict(progress))})
+        self._settle(progress)
+
+    def _settle(self, progress: Progress) -> None:
+        """Put the model that the checkpoint names in its place; those that none came to name are removed."""
+        try:
+            if (best := self._best(progress.best_step)).exists():
+                best.replace(self.model)
+            for unnamed in self.state.parent.glob("best-*.safetensors"):
+                unnamed.unlink()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _check_model(self, progress: Progress) -> None:
+        if not progress.best_step:
+            return
+        reason = "it is another one"
+        try:
+            if load_tensors(self.model).checksum == progress.best_checksum:
+                return
+        except ValueError as error:
+            reason = str(error)
+        raise WeightsError(
+            f"{self.model}: the model of step {progress.best_step}, which this run kept, was expected here ({reason}); "
+            "restore the file, or start over with --force."
+        )
 
     def load_state(self) -> tuple[dict[str, Tensor], Progress]:
         """The last checkpoint, on the host.
@@ -154,33 +236,16 @@ class RunFolder:
         Raises:
             WeightsError: It is damaged.
         """
-        from safetensors import SafetensorError, safe_open
-
-        progress = read_progress(self.state)
         try:
-            with safe_open(self.state, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                checksum = file.metadata()["checksum"]
-        except (SafetensorError, OSError, KeyError) as error:
-            raise _damaged(self.state) from error
-        if checksum != _checksum(tensors):
-            raise _damaged(self.state)
-        return tensors, progress
-
-
-def read_progress(path: Path) -> Progress:
-    """Where the training of a checkpoint stood, from its header.
-
-    Raises:
-        WeightsError: It is damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return Progress(**json.loads(file.metadata()["progress"]))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path) from error
+            file = load_tensors(self.state)
+            if file.checksum is None:
+                raise ValueError("it has no checksum")
+            return file.tensors, Progress(**json.loads(file.about["progress"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise WeightsError(
+                f"{self.state}: this checkpoint is damaged or was not written by askscan ({error}); the run cannot go "
+                "on from it. Restore the file, or start over with --force."
+            ) from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -189,43 +254,15 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: It is missing or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: missing or damaged ({error!s:.160}); train again.") from error
+        return load_tensors(path).tensors
+    except ValueError as error:
+        raise WeightsError(f"{path}: missing or damaged ({error}); restore the file, or train again.") from error
 
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file."""
-    with replacing(path) as temporary:
-        _write(temporary, (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode())
-
-
-def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save
-
-    host = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    content = save(host, {**metadata, "checksum": _checksum(host)})
-    with replacing(path) as temporary:
-        _write(temporary, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    value = 0
-    for name in sorted(tensors):
-        value = zlib.crc32(name.encode(), value)
-        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
-    return f"{value:08x}"
+    write_synced(path, (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode())
 
 
 def _in_words(difference: str, found: Mapping[str, Any]) -> str:
@@ -239,10 +276,3 @@ def _in_words(difference: str, found: Mapping[str, Any]) -> str:
 
 def _leftover(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".tmp")
-
-
-def _damaged(path: Path) -> WeightsError:
-    return WeightsError(
-        f"{path}: this checkpoint is damaged or was not written by askscan; the run cannot go on from it. "
-        "Restore the file, or start over with --force."
-    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import IO, Any, Literal
 
 from askscan.errors import DataError
 
@@ -42,26 +44,36 @@ class MetricsFile:
             DataError: The disk is full or the file cannot be written.
         """
         cells = [_cell(row[name]) if name in row else "" for name in self.columns]
-        _append(self.path, ",".join(cells) + "\n")
+        with _writing(self.path, "a") as file:
+            file.write(",".join(cells) + "\n")
 
     def sync(self) -> int:
-        """Bring what was written to the disk; returns the size in bytes."""
-        with self.path.open("rb+") as file:
+        """Bring what was written to the disk; returns the size in bytes.
+
+        Raises:
+            DataError: The disk is full or the file cannot be written.
+        """
+        with _writing(self.path, "rb+") as file:
             os.fsync(file.fileno())
-        return self.path.stat().st_size
+            return os.fstat(file.fileno()).st_size
 
 
 def log_line(path: Path, text: str) -> None:
     """Add a line with the local time to `log.txt`."""
-    _append(path, f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+    with _writing(path, "a") as file:
+        file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 
 
-def _append(path: Path, text: str) -> None:
+@contextmanager
+def _writing(path: Path, mode: Literal["a", "rb+"]) -> Iterator[IO[Any]]:
     try:
-        with path.open("a") as file:
-            file.write(text)
+        with path.open(mode) as file:
+            yield file
     except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); the last checkpoint is intact.") from error
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); the last checkpoint is intact: "
+            "make room, then give the same command again."
+        ) from error
 
 
 def _cell(value: float | int) -> str:

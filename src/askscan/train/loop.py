@@ -310,18 +310,19 @@ class Trainer:
 
     def _save(self, done: int, scores: Mapping[str, float]) -> Progress:
         """The model first, then the checkpoint that knows of it: a kill in between repeats what came before."""
-        best_step, best = self.progress.best_step, self.progress.best_scores
+        best_step, best, checksum = self.progress.best_step, self.progress.best_scores, self.progress.best_checksum
         if not self.task.best_scores:
             best_step = done
         elif scores and (found := [scores[name] for name in self.task.best_scores]) > best:
             best_step, best = done, found
         weights = self.module.state_dict()
         if best_step == done:
-            self.folder.save_model(weights)
+            checksum = self.folder.save_best(done, weights)
         progress = Progress(
             step=done,
             metrics_size=self.metrics.sync(),
             best_step=best_step,
+            best_checksum=checksum,
             best_scores=best,
             finished=done == self.num_steps,
         )

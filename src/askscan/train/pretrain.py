@@ -200,12 +200,13 @@ def pretrain(
     # Before the folder is claimed: weights that do not fit leave nothing behind.
     module = build(Pretrainer, config.model, config.loop.seed)
     filled = initialise(module, found, given=init is not None)
-    status = open_run(session, describe("pretrain", config, teacher, found, data, splits), force=force)
-    if status == "finished":
-        return finished_result(session)
-    session.tell(filled)
-    guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}
-    return run_task(session, PretrainTask(config, module, guided["train"], guided.get("val")), config, status)
+    description = describe("pretrain", config, teacher, found, data, splits)
+    with open_run(session, description, force=force) as status:
+        if status == "finished":
+            return finished_result(session)
+        session.tell(filled)
+        guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}
+        return run_task(session, PretrainTask(config, module, guided["train"], guided.get("val")), config, status)
 
 
 def _guided(

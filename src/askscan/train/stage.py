@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +26,7 @@ from askscan.models.scan_qa import ScanQA
 from askscan.models.weights import load_into, read_checkpoint, weights_file, with_answers
 from askscan.plain import to_plain
 from askscan.records import Description, Question
-from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
+from askscan.train.checkpoint import RunFolder, RunStatus
 from askscan.train.config import AnswerConfig, LoopConfig, PretrainConfig
 from askscan.train.devices import Devices, by_first, launch, seed_of
 from askscan.train.embeddings import TeacherLike
@@ -83,9 +84,17 @@ def open_session(
     return Session(data=data, folder=folder, fabric=fabric, devices=devices, say=say, on_progress=on_progress)
 
 
-def open_run(session: Session, description: dict[str, Any], *, force: bool) -> RunStatus:
-    """`RunFolder.open` by the first process."""
-    return by_first(session.fabric, lambda: session.folder.open(description, force=force))
+@contextmanager
+def open_run(session: Session, description: dict[str, Any], *, force: bool) -> Iterator[RunStatus]:
+    """`RunFolder.open` by the first process, which keeps the folder locked while the block lasts."""
+    with ExitStack() as held:
+
+        def claim() -> RunStatus:
+            session.folder.holds(description, force=force)  # a folder that is refused stays as it is, without a lock
+            held.enter_context(session.folder.locked())
+            return session.folder.open(description, force=force)
+
+        yield by_first(session.fabric, claim)
 
 
 def describe(
@@ -201,7 +210,7 @@ def run_task(session: Session, task: Task, config: PretrainConfig | AnswerConfig
 
 def finished_result(session: Session) -> RunResult:
     """The result of a run that an earlier call finished."""
-    progress = read_progress(session.folder.state)
+    _, progress = session.folder.load_state()
     if session.fabric.is_global_zero:
         session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
     return run_result(session.folder, progress, resumed_at=progress.step)
