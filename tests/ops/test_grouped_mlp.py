@@ -169,6 +169,18 @@ def test_kernels_equal_reference(shape: KernelCase) -> None:
     assert_close(run(kernels(torch.float32), case, torch.float32), truth, 1e-4)
 
 
+@pytest.mark.parametrize("implementation", ["reference", "kernels"])
+def test_a_single_row_leaves_finite_statistics(implementation: str) -> None:
+    """Its unbiased variance has no denominator; the biased one, 0, is taken."""
+    function = reference.grouped_mlp if implementation == "reference" else kernels(torch.float32)
+    case = copy(kernel_case(1, 9, 1, 1, 0, (16, 16, 16), False), torch.float32)
+    before = [layer.running_var.clone() for layer in case["layers"]]
+    out = function(**case, training=True, **OPTIONS, all_reduce=lambda x: x.clone())
+    assert out.isfinite().all()
+    for layer, old in zip(case["layers"], before, strict=True):
+        torch.testing.assert_close(layer.running_var, 0.7 * old)
+
+
 class Watched:
     """Stands in for a kernel; what it loads and stores at once must lie inside one of the tensors it was given."""
 

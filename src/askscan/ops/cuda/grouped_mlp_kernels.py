@@ -191,7 +191,8 @@ def finalise_kernel(
     old_mean = tl.load(running_mean + c)
     old_var = tl.load(running_var + c)
     tl.store(running_mean + c, old_mean + momentum * (mean.to(tl.float32) - old_mean))
-    tl.store(running_var + c, old_var + momentum * ((var * (count / (count - 1.0))).to(tl.float32) - old_var))
+    unbiased = var * (count / tl.maximum(count - 1.0, 1.0))
+    tl.store(running_var + c, old_var + momentum * (unbiased.to(tl.float32) - old_var))
 
 
 @triton.jit
