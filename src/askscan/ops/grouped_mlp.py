@@ -41,7 +41,9 @@ def device_reason(device_type: str, index: int | None) -> str | None:
         return "Triton is not installed (`pip install askscan[cuda]`)"
     if torch.cuda.get_device_capability(index) < (8, 0):
         return "the kernels need compute capability 8.0"
-    return None
+    from askscan.ops.cuda import compiler
+
+    return compiler.why_not()
 
 
 def _why_not(
