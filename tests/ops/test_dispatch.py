@@ -57,7 +57,7 @@ def test_falling_back_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_names_every_operation() -> None:
     rows = [row for row in ops.status() if row.device == "cpu"]
     assert {row.name: row.implementation for row in rows}["farthest_points"] == "cpu"
-    assert {row.name for row in rows} == set(dispatch.OPS) and all(row.reason for row in rows)
+    assert {row.name for row in rows} == {*dispatch.OPS, "grouped_mlp"} and all(row.reason for row in rows)
 
 
 def test_every_operation_exists_in_every_implementation() -> None:

@@ -169,6 +169,38 @@ def test_kernels_equal_reference(shape: KernelCase) -> None:
     assert_close(run(kernels(torch.float32), case, torch.float32), truth, 1e-4)
 
 
+@pytest.mark.parametrize("shared_kb", [99, 163, 227])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((2, 40, 5, 6, 4, (16, 32, 256), False), id="narrow, k 6 padded, odd m"),
+        pytest.param((2, 40, 7, 16, 20, (128, 32, 256), True), id="wide, projected features"),
+        pytest.param((1, 9, 3, 33, 20, (128, 16, 128), True), id="wide, a centre larger than a tile"),
+    ],
+)
+def test_launches_for_less_shared_memory_equal_reference(
+    shape: KernelCase, shared_kb: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = kernels(torch.float32)
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    monkeypatch.setattr(cuda, "shared_memory", lambda device: shared_kb << 10)
+    case = kernel_case(*shape)
+    assert_close(run(function, case, torch.float32), run(reference.grouped_mlp, case, torch.float64), 1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["reference", "kernels"])
+def test_a_single_row_leaves_finite_statistics(implementation: str) -> None:
+    """Its unbiased variance has no denominator; the biased one, 0, is taken."""
+    function = reference.grouped_mlp if implementation == "reference" else kernels(torch.float32)
+    case = copy(kernel_case(1, 9, 1, 1, 0, (16, 16, 16), False), torch.float32)
+    before = [layer.running_var.clone() for layer in case["layers"]]
+    out = function(**case, training=True, **OPTIONS, all_reduce=lambda x: x.clone())
+    assert out.isfinite().all()
+    for layer, old in zip(case["layers"], before, strict=True):
+        torch.testing.assert_close(layer.running_var, 0.7 * old)
+
+
 class Watched:
     """Stands in for a kernel; what it loads and stores at once must lie inside one of the tensors it was given."""
 
@@ -189,15 +221,18 @@ class Watched:
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="only interpreted kernels can be watched")
 @pytest.mark.parametrize(
-    ("shape", "rows", "programs"),
+    ("shape", "rows", "programs", "shared_kb"),
     [
-        ((3, 9, 1, 6, 0, (16, 16, 32), False), 32, 2),  # padded neighbours, centres that do not fill the last tile
-        ((1, 9, 3, 4, 17, (16, 32, 16), True), 256, 6),  # fewer rows than a tile, fewer tiles than programs
-        ((3, 9, 3, 64, 3, (32, 16, 32), False), 64, 4),  # full tiles
-        ((1, 5, 3, 33, 20, (128, 16, 256), True), 32, 2),  # a centre wider than a tile, dW3 in blocks of its own
+        ((3, 9, 1, 6, 0, (16, 16, 32), False), 32, 2, 227),  # padded neighbours, centres that do not fill the last tile
+        ((1, 9, 3, 4, 17, (16, 32, 16), True), 256, 6, 227),  # fewer rows than a tile, fewer tiles than programs
+        ((3, 9, 3, 64, 3, (32, 16, 32), False), 64, 4, 227),  # full tiles
+        ((1, 5, 3, 33, 20, (128, 16, 256), True), 32, 2, 227),  # a centre wider than a tile, dW3 in blocks of its own
+        ((1, 5, 3, 33, 20, (128, 16, 256), True), 32, 2, 99),  # everything of the third layer in blocks
     ],
 )
-def test_kernels_stay_in_bounds(monkeypatch: pytest.MonkeyPatch, shape: KernelCase, rows: int, programs: int) -> None:
+def test_kernels_stay_in_bounds(
+    monkeypatch: pytest.MonkeyPatch, shape: KernelCase, rows: int, programs: int, shared_kb: int
+) -> None:
     """At any launch; memory that nobody wrote is NaN and does not reach a result."""
     function = kernels(torch.float32)
     from triton.runtime.interpreter import interpreter_builder
@@ -222,6 +257,7 @@ def test_kernels_stay_in_bounds(monkeypatch: pytest.MonkeyPatch, shape: KernelCa
     for name, kernel in list(vars(grouped_mlp_kernels).items()):
         if name.endswith("_kernel"):
             monkeypatch.setattr(grouped_mlp_kernels, name, Watched(kernel, extents))
+    monkeypatch.setattr(cuda, "shared_memory", lambda device: shared_kb << 10)
     for key in cuda.LAUNCHES:
         monkeypatch.setitem(cuda.LAUNCHES, key, cuda.Launch(rows, 4, 2, programs))
     case = kernel_case(*shape)

@@ -129,14 +129,31 @@ def _why_not(fast: str | None, device: torch.device, dtype: torch.dtype) -> str 
     return nvrtc.why_not(device.index if device.index is not None else torch.cuda.current_device())
 
 
+def _choose_grouped_mlp(device: torch.device) -> tuple[str, str]:
+    """As `_choose`, for the one operation that looks at shapes too: what answers it with 16-bit activations."""
+    from askscan.ops.grouped_mlp import device_reason
+
+    wanted, reason = forced(), device_reason(device.type, device.index)
+    if wanted == "reference":
+        return wanted, "asked for"
+    if reason is None:
+        return "cuda", ""
+    if wanted == "cuda":
+        raise ConfigError(f"grouped_mlp: the cuda implementation was asked for, but {reason}")
+    return "reference", "" if device.type == "cpu" else reason
+
+
 def status() -> list[OpStatus]:
     """What answers each operation on each device of this machine."""
     devices = [torch.device("cpu")] + ([torch.device("cuda", 0)] if torch.cuda.is_available() else [])
     rows = []
     for device in devices:
-        for name in OPS:
+        for name in (*OPS, "grouped_mlp"):
             try:
-                choice, reason = _choose(name, device, torch.float32)
+                if name == "grouped_mlp":
+                    choice, reason = _choose_grouped_mlp(device)
+                else:
+                    choice, reason = _choose(name, device, torch.float32)
             except ConfigError as error:
                 choice, reason = "none", str(error)
             if not reason:

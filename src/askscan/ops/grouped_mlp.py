@@ -32,21 +32,35 @@ def _compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype("cuda") if x.is_cuda and torch.is_autocast_enabled("cuda") else x.dtype
 
 
-def _why_not(dtype: torch.dtype, xyz: Tensor, index: Tensor, layers: Sequence[ConvNorm], fixed: bool) -> str | None:
+@cache
+def device_reason(device_type: str, index: int | None) -> str | None:
+    """Why there are no kernels on a device, whatever the shapes, or None."""
+    if device_type != "cuda":
+        return f"there are no kernels for {device_type} devices"
+    if find_spec("triton") is None:
+        return "Triton is not installed (`pip install askscan[cuda]`)"
+    if torch.cuda.get_device_capability(index) < (8, 0):
+        return "the kernels need compute capability 8.0"
+    from askscan.ops.cuda import compiler
+
+    return compiler.why_not()
+
+
+def _why_not(
+    dtype: torch.dtype, xyz: Tensor, index: Tensor, features: Tensor | None, layers: Sequence[ConvNorm],
+    training: bool, fixed: bool,
+) -> str | None:  # fmt: skip
     """Why the kernels cannot answer, or None."""
     if dtype not in (torch.bfloat16, torch.float16):
         return f"the kernels store activations in 16 bits, not {dtype}"
-    if not xyz.is_cuda:
-        return f"there are no kernels for {xyz.device.type} devices"
     if fixed:
         return "the kernels have no gradient through fixed statistics or to positions without features"
-    if find_spec("triton") is None:
-        return "Triton is not installed (`pip install askscan[cuda]`)"
-    if torch.cuda.get_device_capability(xyz.device) < (8, 0):
-        return "the kernels need compute capability 8.0"
+    reason = device_reason(xyz.device.type, xyz.device.index)
+    if reason is not None:
+        return reason
     from askscan.ops.cuda import grouped_mlp as cuda
 
-    return cuda.unsupported(index, layers)
+    return cuda.unsupported(xyz, index, features, layers, training, dtype)
 
 
 def grouped_mlp(
@@ -96,7 +110,11 @@ def grouped_mlp(
     rare = needs_grad and (not training or (features is None and xyz.requires_grad))
     dtype = _compute_dtype(xyz if features is None else features)
     wanted = forced()
-    reason = "the reference was asked for" if wanted == "reference" else _why_not(dtype, xyz, index, layers, rare)
+    reason = (
+        "the reference was asked for"
+        if wanted == "reference"
+        else _why_not(dtype, xyz, index, features, layers, training, rare)
+    )
     if reason is None:
         from askscan.ops.cuda import grouped_mlp as cuda
 

@@ -12,45 +12,14 @@ import triton
 from torch import Tensor
 
 from askscan.ops.cuda import grouped_mlp_kernels as kernels
+from askscan.ops.cuda.grouped_mlp_fit import why_not
+from askscan.ops.cuda.grouped_mlp_launches import LAUNCHES as LAUNCHES
+from askscan.ops.cuda.grouped_mlp_launches import WEIGHT_APART, Sizes, shared_memory
+from askscan.ops.cuda.grouped_mlp_launches import Launch as Launch
 from askscan.ops.reference.grouped_mlp import AllReduce, ConvNorm, RowsByPoint, rows_by_point
 
 MAX_RAW_CHANNELS = 6
 """Input features up to this width are read as they are; wider ones, or ones with a gradient, are projected first."""
-
-
-class Launch(NamedTuple):
-    """How a kernel is started: rows of a tile, warps of a program, pipelining depth, programs per multiprocessor."""
-
-    rows: int
-    num_warps: int
-    num_stages: int
-    programs: int
-
-
-LAUNCHES: dict[tuple[str, int], Launch] = {
-    ("first", 64): Launch(64, 4, 3, 5),
-    ("second", 64): Launch(64, 4, 3, 5),
-    ("third", 64): Launch(64, 4, 3, 3),
-    ("back_third", 64): Launch(64, 4, 2, 2),
-    ("back_weight", 64): Launch(64, 4, 2, 2),
-    ("back_second", 64): Launch(64, 4, 2, 2),
-    ("evaluate", 64): Launch(64, 4, 3, 3),
-    ("first", 128): Launch(64, 8, 3, 2),
-    ("second", 128): Launch(64, 8, 3, 2),
-    ("third", 128): Launch(64, 8, 3, 1),
-    ("back_third", 128): Launch(64, 8, 2, 1),
-    ("back_weight", 128): Launch(64, 8, 3, 1),
-    ("back_second", 128): Launch(32, 8, 2, 1),
-    ("evaluate", 128): Launch(64, 8, 3, 1),
-}
-"""Fixed by measurement, never tuned at run time. The key is the kernel and the width class of the hidden layers.
-
-Of those that are fast, ones that hardly spill registers: ptxas before CUDA 13.3, which Triton brings along, may let a
-Hopper matrix product read registers that were already used again.
-"""
-
-WEIGHT_APART = {64: False, 128: True}
-"""Whether dW3 gets a pass of its own: 256 x 128 accumulators beside the rest of that pass overflow the registers."""
 
 
 class Points(NamedTuple):
@@ -61,49 +30,6 @@ class Points(NamedTuple):
     neighbours: Tensor
     raw: Tensor | None
     projected: Tensor | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Static sizes of one call and the arguments that the kernels take from them."""
-
-    num_centers: int
-    m: int
-    n: int
-    k: int
-    channels: tuple[int, int, int]
-    num_raw: int
-    projected: bool
-    radius_m: float
-    eps: float
-    dtype: torch.dtype
-
-    @property
-    def num_rows(self) -> int:
-        """Real rows (b m k)."""
-        return self.num_centers * self.k
-
-    @property
-    def width(self) -> int:
-        """Width class that chooses the launches."""
-        return 64 if max(self.channels[:2]) <= 64 else 128
-
-    def launch(self, kernel: str, device: torch.device) -> tuple[int, int, dict[str, Any]]:
-        """Numbers of programs and tiles; the other keyword arguments of the launch."""
-        choice = LAUNCHES[kernel, self.width]
-        k_pad = triton.next_power_of_2(self.k)
-        centers = max(1, choice.rows // k_pad)
-        tiles = triton.cdiv(self.num_centers, centers)
-        sms = torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
-        even = k_pad == self.k and self.num_centers % centers == 0
-        meta = {"K": self.k, "K_PAD": k_pad, "CENTERS": centers, "EVEN": even}
-        meta |= {"num_warps": choice.num_warps, "num_stages": choice.num_stages}
-        return min(tiles, sms * choice.programs), tiles, meta
-
-    @property
-    def first_layer(self) -> dict[str, Any]:
-        """Compile-time arguments of the kernels that need y1."""
-        return {"C1": self.channels[0], "NUM_RAW": self.num_raw, "PROJECTED": self.projected}
 
 
 class Saved(NamedTuple):
@@ -290,7 +216,8 @@ class _Backward:
         _, (_, gamma2, beta2), (w3, gamma3, _) = _triples(self.parameters)
         _, c2, c3 = sizes.channels
         g2 = torch.empty_like(saved.y2)
-        apart = WEIGHT_APART[sizes.width]
+        block = sizes.block("back_third")
+        apart = WEIGHT_APART[sizes.width] or block < c3
 
         def launch(name: str, block: int, weight: bool, gradient: bool) -> tuple[Tensor, Tensor]:
             grid, tiles, meta = sizes.launch(name, g.device)
@@ -303,10 +230,26 @@ class _Backward:
             )  # fmt: skip
             return partial_w, partial
 
-        partial_w, partial = launch("back_third", c3, not apart, True)
+        if block < c3:
+            partial = self.third_in_blocks(g, means, g2, block)
+        else:
+            partial_w, partial = launch("back_third", c3, not apart, True)
         if apart:
             partial_w, _ = launch("back_weight", min(c3, 128), True, False)
         return g2, partial_w.sum(0), *self.means(partial)
+
+    def third_in_blocks(self, g: Tensor, means: Tensor, g2: Tensor, block: int) -> Tensor:
+        """Writes the gradient of normalised y2 to `g2`; its programs' sums. W3 is taken in blocks of channels."""
+        saved, sizes = self.saved, self.sizes
+        _, (_, gamma2, beta2), (w3, gamma3, _) = _triples(self.parameters)
+        _, c2, c3 = sizes.channels
+        grid, tiles, meta = sizes.launch("back_third", g.device)
+        partial = g.new_empty(grid, 2, c2)
+        kernels.back_third_blocks_kernel[(grid,)](
+            saved.y2, g, saved.winner, w3, saved.stats2, gamma2, beta2, saved.stats3, gamma3, means, g2, partial,
+            sizes.num_centers, tiles, sizes.eps, C2=c2, C3=c3, BLOCK=block, **meta,
+        )  # fmt: skip
+        return partial
 
     def second(
         self, g2: Tensor, means: Tensor, per_row: bool, per_center: bool
@@ -341,23 +284,29 @@ class _Backward:
 
 
 def _evaluate(points: Points, layers: Sequence[ConvNorm], sizes: Sizes) -> Tensor:
-    """With the running statistics: gather, then one pass."""
+    """With the running statistics: gather, then one pass, or one for each block of the third layer's channels."""
     _, c2, c3 = sizes.channels
     l1, l2, l3 = layers
     direct, y1, _ = _gather(points, l1.weight, sizes)
     grid, tiles, meta = sizes.launch("evaluate", direct.device)
-    out = direct.new_empty(sizes.num_centers, c3)
+    block = sizes.block("evaluate")
     s1, s2, s3 = (torch.stack([layer.running_mean, layer.running_var]) for layer in layers)
-    kernels.evaluate_kernel[(grid,)](
-        direct, y1, l1.weight, s1, l1.gamma, l1.beta, l2.weight, s2, l2.gamma, l2.beta,
-        l3.weight, s3, l3.gamma, l3.beta, out, sizes.num_centers, tiles, l1.weight.stride(0), sizes.eps,
-        C2=c2, C3=c3, **sizes.first_layer, **meta,
-    )  # fmt: skip
-    return out
+    parts = []
+    for start in range(0, c3, block):
+        c = slice(start, start + block)
+        parts.append(direct.new_empty(sizes.num_centers, block))
+        kernels.evaluate_kernel[(grid,)](
+            direct, y1, l1.weight, s1, l1.gamma, l1.beta, l2.weight, s2, l2.gamma, l2.beta,
+            l3.weight[c], s3[:, c].contiguous(), l3.gamma[c], l3.beta[c], parts[-1], sizes.num_centers, tiles,
+            l1.weight.stride(0), sizes.eps, C2=c2, C3=block, **sizes.first_layer, **meta,
+        )  # fmt: skip
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
-def unsupported(index: Tensor, layers: Sequence[ConvNorm]) -> str | None:
-    """Why the kernels cannot take this shape, or None."""
+def unsupported(
+    xyz: Tensor, index: Tensor, features: Tensor | None, layers: Sequence[ConvNorm], training: bool, dtype: torch.dtype
+) -> str | None:
+    """Why the kernels cannot take this call on its GPU, or None."""
     widths = [layer.weight.shape[0] for layer in layers]
     if len(layers) != 3:
         return f"the kernels have three layers, not {len(layers)}"
@@ -365,7 +314,24 @@ def unsupported(index: Tensor, layers: Sequence[ConvNorm]) -> str | None:
         return f"the kernels' widths are powers of two, 16 to 128 and at most 256 in the last layer, not {widths}"
     if index.shape[2] > 128:
         return f"the kernels take at most 128 neighbours, not {index.shape[2]}"
-    return None
+    return why_not(_sizes(xyz, index, features, layers, 1.0, 0.0, dtype), training, xyz.device)
+
+
+def _read_as_they_are(xyz: Tensor, features: Tensor) -> bool:
+    return features.shape[2] <= MAX_RAW_CHANNELS and not (features.requires_grad or xyz.requires_grad)
+
+
+def _sizes(
+    xyz: Tensor, index: Tensor, features: Tensor | None, layers: Sequence[ConvNorm],
+    radius_m: float, eps: float, dtype: torch.dtype,
+) -> Sizes:  # fmt: skip
+    b, m, k = index.shape
+    raw = features is not None and _read_as_they_are(xyz, features)
+    return Sizes(
+        num_centers=b * m, m=m, n=xyz.shape[1], k=k, channels=tuple(layer.weight.shape[0] for layer in layers),  # type: ignore[arg-type]
+        num_raw=features.shape[2] if features is not None and raw else 0, projected=features is not None and not raw,
+        radius_m=radius_m, eps=eps, dtype=dtype, shared=shared_memory(xyz.device),
+    )  # fmt: skip
 
 
 def grouped_mlp(
@@ -374,21 +340,16 @@ def grouped_mlp(
     by_point: RowsByPoint | None = None,
 ) -> Tensor:  # fmt: skip
     """As `askscan.ops.grouped_mlp`, with activations stored as `dtype`. Evaluation has no gradient."""
-    b, m, k = index.shape
+    b, m, _ = index.shape
+    sizes = _sizes(xyz, index, features, layers, radius_m, eps, dtype)
     first = layers[0]
     raw = projected = None
     direct = first.weight[:, :3]
     if features is not None:
-        c = features.shape[2]
-        if c <= MAX_RAW_CHANNELS and not (features.requires_grad or xyz.requires_grad):
+        if _read_as_they_are(xyz, features):
             raw, direct = features.float().contiguous(), first.weight
         else:
             projected = F.linear(features.to(dtype), first.weight[:, 3:].to(dtype))
-    sizes = Sizes(
-        num_centers=b * m, m=m, n=xyz.shape[1], k=k, channels=tuple(layer.weight.shape[0] for layer in layers),  # type: ignore[arg-type]
-        num_raw=0 if raw is None else raw.shape[2], projected=projected is not None,
-        radius_m=radius_m, eps=eps, dtype=dtype,
-    )  # fmt: skip
     xyz, centers, index = xyz.float().contiguous(), centers.float().contiguous(), index.contiguous()
     if training:
         running = [(layer.running_mean, layer.running_var) for layer in layers]

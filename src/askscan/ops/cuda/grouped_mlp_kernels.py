@@ -191,7 +191,8 @@ def finalise_kernel(
     old_mean = tl.load(running_mean + c)
     old_var = tl.load(running_var + c)
     tl.store(running_mean + c, old_mean + momentum * (mean.to(tl.float32) - old_mean))
-    tl.store(running_var + c, old_var + momentum * ((var * (count / (count - 1.0))).to(tl.float32) - old_var))
+    unbiased = var * (count / tl.maximum(count - 1.0, 1.0))
+    tl.store(running_var + c, old_var + momentum * (unbiased.to(tl.float32) - old_var))
 
 
 @triton.jit
@@ -242,6 +243,20 @@ def _affine(stats, gamma, means, c, C: tl.constexpr, eps):
 
 @triton.jit
 @no_type_check
+def _winners_gradient(
+    g, winner, tile, c3, num_centers,
+    C3: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr, EVEN: tl.constexpr,
+):  # fmt: skip
+    """(channels, centres, slots): each centre's gradient at its winner's slot, zero elsewhere."""
+    at, here = tile_centers(tile, c3, num_centers, C3, CENTERS, EVEN)
+    chosen = tl.load(winner + at, mask=here, other=255).to(tl.int32)
+    grad = tl.load(g + at, mask=here, other=0.0)
+    slot = tl.arange(0, K_PAD)[None, None, :]
+    return tl.where(chosen[:, :, None] == slot, grad[:, :, None], 0.0)
+
+
+@triton.jit
+@no_type_check
 def back_third_kernel(
     y2, g, winner, w3, stats2, gamma2, beta2, stats3, gamma3, means3, g2, partial_w, partial,
     num_centers, num_tiles, eps,
@@ -264,11 +279,7 @@ def back_third_kernel(
         y = load_tile(y2, first, row, valid, C2)
         a2 = activate(y, scale, shift, valid, dtype)
         z = tl.dot(w3_tile, a2, input_precision="ieee")
-        at, here = tile_centers(tile, c3, num_centers, C3, CENTERS, EVEN)
-        chosen = tl.load(winner + at, mask=here, other=255).to(tl.int32)
-        grad = tl.load(g + at, mask=here, other=0.0)
-        slot = tl.arange(0, K_PAD)[None, None, :]
-        sparse = tl.where(chosen[:, :, None] == slot, grad[:, :, None], 0.0)
+        sparse = _winners_gradient(g, winner, tile, c3, num_centers, C3, K_PAD, CENTERS, EVEN)
         d3 = tl.reshape(sparse, (BLOCK, CENTERS * K_PAD)) - z * r[:, None] - q[:, None]
         d3 = tl.where(valid[None, :], d3, 0.0).to(dtype)
         if WEIGHT:
@@ -283,6 +294,42 @@ def back_third_kernel(
         store_sums(partial, s0, s1, C2)
     if WEIGHT:
         tl.store(partial_w + (tl.program_id(0) * C3 + c3[:, None]) * C2 + c2[None, :], dw)
+
+
+@triton.jit
+@no_type_check
+def back_third_blocks_kernel(
+    y2, g, winner, w3, stats2, gamma2, beta2, stats3, gamma3, means3, g2, partial,
+    num_centers, num_tiles, eps,
+    C2: tl.constexpr, C3: tl.constexpr, BLOCK: tl.constexpr,
+    K: tl.constexpr, K_PAD: tl.constexpr, CENTERS: tl.constexpr, EVEN: tl.constexpr,
+):  # fmt: skip
+    """As `back_third_kernel` with INPUT alone where W3 cannot stay: every tile reads it, BLOCK channels at a time."""
+    c2 = tl.arange(0, C2)
+    dtype = y2.dtype.element_ty
+    scale, shift = norm(stats2, gamma2, beta2, C2, eps)
+    inv_std, offset = standard(stats2, C2, eps)
+    s0 = tl.zeros((C2,), tl.float32)
+    s1 = tl.zeros((C2,), tl.float32)
+    for tile in range(tl.program_id(0), num_tiles, tl.num_programs(0)):
+        first, row, _, valid = tile_rows(tile, num_centers, K, K_PAD, CENTERS, EVEN)
+        y = load_tile(y2, first, row, valid, C2)
+        a2 = activate(y, scale, shift, valid, dtype)
+        d2 = tl.zeros((C2, CENTERS * K_PAD), tl.float32)
+        for start in tl.range(0, C3, BLOCK, num_stages=1):  # prefetched blocks would need the memory again
+            c3 = start + tl.arange(0, BLOCK)
+            w3_tile = tl.load(w3 + c3[:, None] * C2 + c2[None, :]).to(dtype)
+            _p, q, r = _affine(stats3, gamma3, means3, c3, C3, eps)
+            z = tl.dot(w3_tile, a2, input_precision="ieee")
+            sparse = _winners_gradient(g, winner, tile, c3, num_centers, C3, K_PAD, CENTERS, EVEN)
+            d3 = tl.reshape(sparse, (BLOCK, CENTERS * K_PAD)) - z * r[:, None] - q[:, None]
+            d3 = tl.where(valid[None, :], d3, 0.0).to(dtype)
+            d2 = tl.dot(tl.trans(w3_tile), d3, d2, input_precision="ieee")
+        d2 = tl.where(y * scale + shift > 0.0, d2, 0.0)
+        store_tile(g2, d2, first, row, valid, C2)
+        s0 += tl.sum(d2, axis=1)
+        s1 += tl.sum(d2 * (y * inv_std + offset), axis=1)
+    store_sums(partial, s0, s1, C2)
 
 
 @triton.jit
