@@ -25,7 +25,7 @@ from askscan.models.scan_qa import ScanQA
 from askscan.models.weights import load_into, read_checkpoint, weights_file, with_answers
 from askscan.plain import to_plain
 from askscan.records import Description, Question
-from askscan.train.checkpoint import RunFolder, RunStatus, read_progress
+from askscan.train.checkpoint import RunFolder, read_progress
 from askscan.train.config import AnswerConfig, LoopConfig, PretrainConfig
 from askscan.train.devices import Devices, by_first, launch, seed_of
 from askscan.train.embeddings import TeacherLike
@@ -77,11 +77,6 @@ def open_session(
     devices = devices or Devices()
     fabric, folder = launch(devices, loop.precision), RunFolder(Path(out))
     return Session(data=data, folder=folder, fabric=fabric, devices=devices, say=say, on_progress=on_progress)
-
-
-def open_run(session: Session, description: dict[str, Any], *, force: bool) -> RunStatus:
-    """`RunFolder.open` by the first process."""
-    return by_first(session.fabric, lambda: session.folder.open(description, force=force))
 
 
 def describe(
@@ -187,20 +182,26 @@ def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device
     return SceneBank.from_scenes([load_prepared(data.prepared(scene_id)) for scene_id in distinct], device)
 
 
-def run_task(session: Session, task: Task, config: PretrainConfig | AnswerConfig, status: RunStatus) -> RunResult:
-    """Train, or go on."""
+def run(
+    session: Session,
+    description: dict[str, Any],
+    config: PretrainConfig | AnswerConfig,
+    make_task: Callable[[], Task],
+    *,
+    force: bool,
+) -> RunResult:
+    """Claim the run folder and train, or go on; a run that an earlier call finished needs no task."""
+    folder = session.folder
+    status = by_first(session.fabric, lambda: folder.open(description, force=force))
+    if status == "finished":
+        progress = read_progress(folder.state)
+        if session.fabric.is_global_zero:
+            session.say(f"{folder.path}: this run is finished ({progress.step} steps); nothing to do.")
+        return run_result(folder, progress, resumed_at=progress.step)
     trainer = Trainer(
-        task, config.loop, config.optim, session.folder, session.fabric, session.devices, session.on_progress
+        make_task(), config.loop, config.optim, folder, session.fabric, session.devices, session.on_progress
     )
     return trainer.run(resume=status == "unfinished")
-
-
-def finished_result(session: Session) -> RunResult:
-    """The result of a run that an earlier call finished."""
-    progress = read_progress(session.folder.state)
-    if session.fabric.is_global_zero:
-        session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
-    return run_result(session.folder, progress, resumed_at=progress.step)
 
 
 def _content_hash(path: Path) -> str:
