@@ -227,12 +227,11 @@ def picture_paths(data: DataFolder, split: str, scene_ids: Sequence[str], num_vi
     Raises:
         DataError: A scene has fewer views.
     """
-    numbers = range(1, 1 + num_views)
-    views = {scene_id: [data.view(scene_id, split, number) for number in numbers] for scene_id in scene_ids}
-    missing = [path for paths in views.values() for path in paths if not path.is_file()]
+    pictures = [data.pictures(scene_id, split, num_views) for scene_id in scene_ids]
+    missing = [path for _, *views in pictures for path in views if not path.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0]}: {len(missing)} of {num_views * len(views)} views from inside are missing; "
+            f"{missing[0]}: {len(missing)} of {num_views * len(pictures)} views from inside are missing; "
             f"run `askscan render --views {num_views}` first."
         )
-    return [path for scene_id in scene_ids for path in (data.picture(scene_id, split), *views[scene_id])]
+    return [path for paths in pictures for path in paths]
