@@ -10,6 +10,7 @@ from tests.models.stand_ins import published_tensors
 from tests.models.test_published import published_folder
 from tests.train.stand_ins import StandInTeacher, small_answers, write_data
 
+from askscan.data.bank import InputConfig
 from askscan.data.folder import DataFolder
 from askscan.errors import ConfigError, WeightsError
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
@@ -40,7 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_published_folder_is_evaluated(published: Path, folder: DataFolder, tmp_path: Path) -> None:
     run = load_run(published)
     assert isinstance(run.module, ScanQA) and isinstance(run.config, AnswerConfig)
-    assert (run.config.inputs.num_points, run.config.inputs.num_extra) == (512, 0)
+    assert run.config.inputs == InputConfig(num_points=512)
     assert (run.task, run.teacher_identity, run.teacher_name) == ("scanqa", None, PUBLISHED_TEACHER)
     weight = run.module.state_dict()["answer_head.out.weight"]
     assert torch.equal(weight, published_tensors("qa")["answer_cls.3.weight"])

@@ -103,8 +103,6 @@ class PublishedRun:
     """The vocabulary in the order of the answer head, with counts in the training split."""
     num_points: int
     """Points sampled per scene."""
-    options: Mapping[str, Any]
-    """The options it was trained with, as its info.json has them."""
 
 
 def read_published_run(folder: Path) -> PublishedRun:
@@ -141,9 +139,7 @@ def read_published_run(folder: Path) -> PublishedRun:
     backbone = _published_inputs(detector.backbone, options)
     detector = replace(detector, num_proposals=numbers["num_proposals"], backbone=backbone)
     config = replace(config, scene=replace(config.scene, detector=detector))
-    return PublishedRun(
-        weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"], options=options
-    )
+    return PublishedRun(weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"])
 
 
 def read_vocabulary(run: Path) -> list[str]:
