@@ -210,7 +210,7 @@ def retrieval_scores(
     return scores
 
 
-def project_2d(embeddings: Float[ndarray, "s d"], seed: int = 0) -> Float[ndarray, "s 2"]:
+def project_2d(embeddings: Float[ndarray, "s d"]) -> Float[ndarray, "s 2"]:
     """t-SNE of the directions of embeddings, scaled to [-1, 1]; of fewer than 5 scenes a circle."""
     from sklearn.manifold import TSNE
 
@@ -219,7 +219,7 @@ def project_2d(embeddings: Float[ndarray, "s d"], seed: int = 0) -> Float[ndarra
         angle = 2 * np.pi * np.arange(count) / max(count, 1)
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
     perplexity = min(_MAX_PERPLEXITY, (count - 1) / 3)
-    xy = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(_unit(embeddings))
+    xy = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(_unit(embeddings))
     xy = xy - (xy.max(0) + xy.min(0)) / 2
     return (xy / max(float(np.abs(xy).max()), 1e-9)).astype(np.float64)
 

@@ -46,6 +46,7 @@ CONFIDENT = 0.5
 _MARK = b"Made by askscan"
 _GALLERY_SIZE = 48
 _NUM_FREQUENT = 12
+_MAX_LETTERS = 90
 _FIRST_SCORES = ("EM@1", "EM@10", "EM@1 refined", "Acc@0.25", "Acc@0.5", "CIDEr", "language accuracy", "mAP@0.25")
 _FIRST_CURVES = ("loss", "EM@1 answerable", "EM@10 answerable", "R@10 sentence", "R@10 picture")
 
@@ -404,6 +405,6 @@ def _breakable(name: str) -> str:
     return re.sub(r"(?<=[._])(?=.)", "<wbr>", escape(name))
 
 
-def _short(value: str | None, most: int = 90) -> str:
+def _short(value: str | None) -> str:
     text = "–" if value is None else value
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= _MAX_LETTERS else text[: _MAX_LETTERS - 1] + "…"
