@@ -33,6 +33,16 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_json(path: Path, value: Any, **options: Any) -> None:
+    """Replace a JSON file; `options` are those of `json.dumps`.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, **options) + "\n", encoding="utf-8")
+
+
 def claim(folder: Path, manifest: str, about: Mapping[str, Any], *, what: str) -> None:
     """Make a folder ours by a JSON file in it that says what it holds, or find that it is.
 
@@ -56,5 +66,4 @@ def claim(folder: Path, manifest: str, about: Mapping[str, Any], *, what: str) -
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: is not empty and holds no {what}; give a new folder.")
     else:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(path, about, indent=1)
