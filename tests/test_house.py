@@ -133,12 +133,6 @@ def test_importing_is_light():
     assert not found & (HEAVY | {"numpy", "rich", "tyro", "yaml"})
 
 
-def test_help_is_light():
-    found = loaded_by("from askscan.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass")
-    assert "tyro" in found
-    assert not found & HEAVY
-
-
 def test_no_file_names_a_path_of_a_machine():
     texts = [path for path in SOURCE.rglob("*") if path.suffix in TEXTS]
     assert len(texts) > len(MODULES)
