@@ -194,6 +194,11 @@ class SceneBank:
         rows = start[:, None] + choose_points(noise, keep, inputs.num_points)
         return Sample(self._batch(scene_index, rows, boxes, inputs, motion), motion)
 
+    def points(self, scene_index: Int[Tensor, "b"], inputs: InputConfig, seed: int) -> Float[Tensor, "b n c"]:
+        """What a model sees of some scenes as they stand, chosen by a fixed seed."""
+        generator = torch.Generator(self.xyz.device).manual_seed(seed)
+        return self.sample(scene_index, inputs, generator).batch.points
+
     def _batch(
         self, scene_index: Tensor, rows: Tensor, boxes: BoxTargets, inputs: InputConfig, motion: Motion | None
     ) -> SceneBatch:

@@ -158,8 +158,7 @@ def _sampled(
         scenes = [load_prepared(data.prepared(scene_id)) for scene_id in scene_ids[start : start + step]]
         bank = SceneBank.from_scenes(scenes, device)
         rows = torch.arange(len(scenes), device=device)
-        generator = torch.Generator(device).manual_seed(start)
-        yield scenes, bank.sample(rows, run.config.inputs, generator).batch.points
+        yield scenes, bank.points(rows, run.config.inputs, seed=start)
         if progress is not None:
             progress(start + len(scenes), len(scene_ids))
 

@@ -137,9 +137,9 @@ def embed_scenes(
     parts = []
     for start in range(0, len(bank), size):
         rows = torch.arange(start, start + size, device=bank.xyz.device).clamp(max=len(bank) - 1)
-        generator = torch.Generator(bank.xyz.device).manual_seed(start)
+        points = bank.points(rows, config.inputs, seed=start)
         with autocast():
-            parts.append(module(bank.sample(rows, config.inputs, generator).batch.points).scene_embedding)
+            parts.append(module(points).scene_embedding)
     return torch.cat(parts)[: len(bank)]
 
 
