@@ -45,6 +45,15 @@ def write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def write_json(path: Path, value: Any, **options: Any) -> None:
+    """Replace a JSON file; `options` are those of `json.dumps`.
+
+    Raises:
+        DataError: the folder cannot be written to, or the disk is full.
+    """
+    write_synced(path, (json.dumps(value, **options) + "\n").encode())
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
     """Whether the lock of a file could be had at once; it is held inside the block, and never beyond the process.
@@ -98,5 +107,4 @@ def claim(folder: Path, manifest: str, about: Mapping[str, Any], *, what: str) -
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder}: is not empty and holds no {what}; give a new folder.")
     else:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(path, about, indent=1)

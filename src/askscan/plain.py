@@ -31,6 +31,18 @@ def from_plain(cls: type[T], values: Any, where: str = "configuration") -> T:
     return result
 
 
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Nested mappings as one: `loop.num_steps` and so on.
+
+    >>> flat({"loop": {"num_steps": 3}, "seed": 0})
+    {'loop.num_steps': 3, 'seed': 0}
+    """
+    if not isinstance(value, Mapping):
+        return {name: value}
+    inner = [flat(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()]
+    return {path: item for part in inner for path, item in part.items()}
+
+
 def first_difference(old: Any, new: Any, where: str = "") -> str | None:
     """Where two plain values first differ, as `optim.beta2: 0.9 there, 0.99 asked for`; None if they are equal."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -135,7 +135,7 @@ def test_rotations_to_z_up_are_proper_and_do_what_they_say() -> None:
 
 
 def test_samples_lie_on_the_surface_and_know_its_normals() -> None:
-    surface = sample_surface(furnished_room(), num=4000)
+    surface = sample_surface(furnished_room())
     on_floor = (surface.xyz[:, 2] < 1e-6) & (np.abs(surface.xyz[:, :2] - [2.0, 1.0]).max(axis=1) < 0.5)
     assert surface.oriented and on_floor.sum() > 10
     assert np.median(surface.normals[on_floor, 2]) > 0.99

@@ -6,7 +6,7 @@ import pytest
 from tests.data.mutate import mutated
 from tests.data.tiny import KINDS, TinyScene, tiny_scene, write_tiny_scene
 
-from askscan.data.folder import DataFolder
+from askscan.data.folder import ARRAY_NAMES, DataFolder
 from askscan.data.ply import read_ply, write_ply
 from askscan.data.scannet import read_aggregation, read_aligned, read_info, read_scene, scene_sources
 from askscan.errors import DataError
@@ -250,7 +250,7 @@ def test_damaged_scenes_are_read_or_refused(tiny: DataFolder, truth: TinyScene) 
     attack([tiny.aggregation(SCENE), tiny.segments(SCENE), tiny.info(SCENE), tiny.mesh(SCENE), tiny.label_table], 60)
     write_arrays(tiny, truth)
     tiny.mesh(SCENE).unlink()
-    attack([tiny.array(SCENE, n) for n in ("aligned_vert", "ins_label", "sem_label", "aligned_bbox")], 60)
+    attack([tiny.array(SCENE, n) for n in ARRAY_NAMES], 60)
     assert num_read >= 540 / 5
 
 

@@ -16,8 +16,8 @@ from askscan.evaluate.ablation import (
     read_ablation,
     room_shares,
 )
+from askscan.files import write_json
 from askscan.plain import to_plain
-from askscan.train.checkpoint import write_json
 
 SCORES = {"EM@10": 80.0, "Acc@0.25": 40.0, "R@10 scene -> sentence": 30.0, "R@10 chance": 5.0}
 FILE = Ablation(recipe="rooms", seeds=(0, 1), variants=tuple(Variant(name=name) for name in ("full", "less", "later")))
@@ -71,7 +71,7 @@ def test_variants_are_chosen_in_the_order_of_the_file() -> None:
 def test_records_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "row.json"
     for written in (row("full", 0, 0.3, pretrain=stage()), row("less", 1, 0.1)):
-        write_json(path, to_plain(written))
+        write_json(path, to_plain(written), ensure_ascii=False, indent=0)
         assert load_record(path, Row) == written
     write_json(path, to_plain(stage(None, None)))
     assert load_record(path, Stage) == stage(None, None)

@@ -189,7 +189,7 @@ def test_objects_are_of_the_kind_that_they_overlap(answerer: Answerer):
 
 def test_the_picture_has_a_panel_and_a_colour_bar_per_phrase(answerer: Answerer, tmp_path: Path):
     found = answerer.language_map(scan(), *PHRASES)
-    figure = draw_language_map(scan(), found, size=64)
+    figure = draw_language_map(scan(), found)
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == list(PHRASES)
     assert len(figure.axes) == 2 * len(PHRASES)
@@ -215,4 +215,4 @@ def test_one_object_and_one_phrase_are_a_map(answerer: Answerer):
         **{name: getattr(found, name)[:1] for name in ("objectness", "center", "size", "corners", "aligned_corners")},
         similarity=found.similarity[:, :1],
     )
-    assert len(draw_language_map(scan(), one, size=64).axes) == 2
+    assert len(draw_language_map(scan(), one).axes) == 2

@@ -18,7 +18,7 @@ from tests.models import tiny as tiny_models
 from tests.train import stand_ins
 
 from askscan.data.annotations import read_descriptions, read_questions, read_sqa3d
-from askscan.data.folder import DataFolder, read_scene_list
+from askscan.data.folder import ARRAY_NAMES, DataFolder, read_scene_list
 from askscan.data.labels import read_label_table
 from askscan.data.ply import write_ply
 from askscan.data.prepare import prepare
@@ -108,10 +108,9 @@ def _write_arrays(root: Path) -> None:
 
 
 def _arrays() -> list[Target]:
-    names = ("aligned_vert", "ins_label", "sem_label", "aligned_bbox")
     return [
         Target("npy", f"scannet/scannet_data/{BARE}_{n}.npy", lambda p: read_scene(_data(p), BARE), damage.of_npy)
-        for n in names
+        for n in ARRAY_NAMES
     ]
 
 

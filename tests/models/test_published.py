@@ -31,16 +31,23 @@ def test_a_published_run_becomes_a_model(tmp_path: Path) -> None:
     assert str(load_into(model, run.weights)) == "201 of 201 model tensors from published 3D-VQA question answering"
 
 
-def test_published_runs_that_contradict_themselves_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("answer_vocab.json", '{"a": "many"}', r"answer_vocab\.json: the count of 'a' is 'many'"),
+        ("answer_vocab.json", '{"a": 1}', r"answer_vocab\.json: 1 answers, but model\.pth has 50"),
+        ("info.json", '{"num_proposals": -1}', r"info\.json: num_proposals is -1"),
+        ("info.json", '{"num_points": 1000000000000}', r"info\.json: num_points is 1000000000000"),
+        ("info.json", "[]", r"info\.json: expected a JSON object"),
+        ("info.json", None, r"info\.json: cannot be read"),
+    ],
+)
+def test_damaged_published_folders_are_refused(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     folder = published_folder(tmp_path)
-    (folder / "answer_vocab.json").write_text('{"a": 1}')
-    with pytest.raises(WeightsError, match=r"answer_vocab\.json: 1 answers, but model\.pth has 50"):
-        read_published_run(folder)
-    (folder / "answer_vocab.json").write_text("[1]")
-    with pytest.raises(WeightsError, match="expected a JSON object"):
-        read_published_run(folder)
-    (folder / "info.json").unlink()
-    with pytest.raises(WeightsError):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    with pytest.raises(WeightsError, match=message):
         read_published_run(folder)
 
 

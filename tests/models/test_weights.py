@@ -19,7 +19,7 @@ from torch import Tensor
 from askscan.errors import WeightsError
 from askscan.models.pointnet2 import BackboneConfig
 from askscan.models.pretrainer import Pretrainer, PretrainerConfig
-from askscan.models.published import detector_config, fitted_detector, pretrainer_config, scan_qa_config
+from askscan.models.published import detector_config, fitted_detector, scan_qa_config
 from askscan.models.scan_qa import QuestionOnly, ScanQA, ScanQAConfig
 from askscan.models.scene_encoder import SceneModelConfig
 from askscan.models.votenet import DetectorConfig
@@ -75,6 +75,10 @@ def votenet(*, height: bool = True) -> dict[str, Any]:
 
 def with_inputs(**inputs: bool) -> PretrainerConfig:
     return PretrainerConfig(scene=SceneModelConfig(detector=DetectorConfig(backbone=BackboneConfig(**inputs))))
+
+
+def with_detector_of(foreign: Foreign) -> PretrainerConfig:
+    return PretrainerConfig(scene=SceneModelConfig(detector=detector_config(foreign)))
 
 
 def test_depthcontrast_fills_the_backbone(tmp_path: Path) -> None:
@@ -153,7 +157,7 @@ def test_published_models_fill_everything(tmp_path: Path, wrapped: bool) -> None
         content = {"model_state_dict": content, "epoch": 3} if wrapped else content
         foreign = read_checkpoint(saved(tmp_path / f"{name}.pth", content))
         if name == "pretrain":
-            model: Pretrainer | ScanQA = Pretrainer(pretrainer_config(foreign))
+            model: Pretrainer | ScanQA = Pretrainer(with_detector_of(foreign))
             assert model.config == PretrainerConfig()
         else:
             model = ScanQA(scan_qa_config(foreign))
@@ -189,10 +193,8 @@ def test_names_that_do_not_match_never_pass(tmp_path: Path, kind: str, damage: s
     whole = read_checkpoint(saved(tmp_path / "whole.pth", content))
     if kind == "qa":
         model: Pretrainer | ScanQA = ScanQA(scan_qa_config(whole))
-    elif kind == "pretrain":
-        model = Pretrainer(pretrainer_config(whole))
     else:
-        model = Pretrainer(PretrainerConfig(scene=SceneModelConfig(detector=detector_config(whole))))
+        model = Pretrainer(with_detector_of(whole))
     if damage == "none":
         assert load_into(model, whole).num_loaded > 90
         return
@@ -231,8 +233,7 @@ def test_a_file_with_more_than_the_model_has_never_passes(tmp_path: Path, kind: 
     if kind == "qa":
         model: Pretrainer | ScanQA = ScanQA(scan_qa_config(foreign))
     else:
-        config = pretrainer_config(foreign).scene.detector if kind == "pretrain" else detector_config(foreign)
-        model = Pretrainer(PretrainerConfig(scene=SceneModelConfig(detector=config)))
+        model = Pretrainer(with_detector_of(foreign))
     with pytest.raises(WeightsError, match="without a place in this model") as caught:
         load_into(model, foreign)
     assert more.removeprefix("module.") in str(caught.value)

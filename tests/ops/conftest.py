@@ -11,7 +11,6 @@ from askscan import ops
 from askscan.ops import dispatch
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench" / "ops"))
 
 
 @pytest.fixture(params=["reference", "cpu", "emulated", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from clouds import KINDS, cloud
+from clouds import KINDS, LARGE, LARGE_KINDS, cloud
 
 from askscan import ops
 from askscan.ops.cuda.ball_query import ball_query as cuda_ball_query
+from askscan.ops.reference.ball_query import ball_query as reference
 
 
 def naive(centers: np.ndarray, points: np.ndarray, radius: float, num: int) -> list[list[int]]:
@@ -35,11 +36,23 @@ def test_equals_the_reference_on_larger_clouds(device: torch.device, kind: str, 
     points = cloud(kind, 1, 5003)
     centers = points[:, :61].contiguous()
     got = ops.ball_query(centers.to(device), points.to(device), radius, num).cpu()
-    with ops.use("reference"):
-        from askscan.ops.reference.ball_query import ball_query
+    squared = float(np.float32(radius) * np.float32(radius))
+    assert torch.equal(got, reference(centers, points, squared, num))
 
-        squared = float(np.float32(radius) * np.float32(radius))
-        assert torch.equal(got, ball_query(centers, points, squared, num))
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", LARGE_KINDS)
+@pytest.mark.parametrize(("b", "n"), LARGE)
+@pytest.mark.parametrize(("radius", "num"), [(0.2, 64), (0.003, 5), (100.0, 7)])
+def test_both_ways_of_the_kernel_equal_the_reference_on_large_clouds(
+    kind: str, b: int, n: int, radius: float, num: int
+) -> None:
+    points = cloud(kind, b, n).cuda()
+    centers = points[:, :: n // 12].contiguous()
+    squared = float(np.float32(radius) * np.float32(radius))
+    want = reference(centers, points, squared, num)
+    for scan in (0, 1 << 30):
+        assert torch.equal(cuda_ball_query(centers, points, squared, num, max_scan=scan), want)
 
 
 def test_a_point_on_the_sphere_is_outside(device: torch.device) -> None:

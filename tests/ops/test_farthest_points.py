@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from clouds import KINDS, cloud
+from clouds import KINDS, LARGE, LARGE_KINDS, cloud
 from torch import Tensor
 
 from askscan import ops
@@ -35,6 +35,16 @@ def test_equals_the_reference_on_larger_clouds(device: torch.device, kind: str, 
     got = ops.farthest_points(xyz.to(device), num).cpu()
     with ops.use("reference"):
         assert torch.equal(got, _reference(xyz, num))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", LARGE_KINDS)
+@pytest.mark.parametrize(("b", "n"), LARGE)
+def test_the_kernel_equals_the_reference_on_large_clouds(kind: str, b: int, n: int) -> None:
+    xyz = cloud(kind, b, n).cuda()
+    with ops.use("cuda"):
+        got = ops.farthest_points(xyz, 64)
+    assert torch.equal(got, _reference(xyz, 64))
 
 
 def _reference(xyz: Tensor, num: int) -> Tensor:

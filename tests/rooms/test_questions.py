@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bench.fit_chances import fit
 
 from askscan.rooms import balance
 from askscan.rooms.layout import plan_room
@@ -152,7 +153,7 @@ def test_small_rooms_are_asked_less(bedroom: Room) -> None:
 def test_fitting_evens_out_answers() -> None:
     """Offered 8 to 1, red and blue end up asked about equally often, and the shipped table has that shape."""
     pool = [_color_candidate("red" if k % 9 else "blue", k) for k in range(450)]
-    table = balance.fit(
+    table = fit(
         lambda t: [c for k in range(450) for c in choose(pool[k : k + 1], np.random.default_rng(k), t)], rounds=3
     )
     drawn = [c for k in range(450) for c in choose(pool[k : k + 1], np.random.default_rng(k), table)]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from tests.rooms.colors import nearest_color
 
-from askscan.rooms.catalogue import nearest_color
 from askscan.rooms.layout import plan_room
 from askscan.rooms.scanner import MIN_VISIBLE, ScannedRoom, scan_room
 
@@ -41,7 +41,7 @@ def test_the_named_color_is_the_one_that_is_seen(scans: list[ScannedRoom]):
     for scan in scans:
         for f in scan.room.furnishings:
             median = np.median(scan.mesh.colors[scan.instance == f.object_id], axis=0)
-            right += nearest_color(tuple(median)) == f.color
+            right += nearest_color(median) == f.color
             total += 1
     assert total > 300
     assert right / total >= 0.97
@@ -53,7 +53,7 @@ def test_black_wood_shows_its_grain_and_stays_black(scans: list[ScannedRoom]):
         for f in scan.room.furnishings:
             if f.color == "black" and f.material in spread and not f.accents and f.kind not in ("tv", "monitor"):
                 rgb = scan.mesh.colors[scan.instance == f.object_id].astype(float)
-                assert nearest_color(tuple(np.median(rgb, axis=0))) == "black"
+                assert nearest_color(np.median(rgb, axis=0)) == "black"
                 spread[f.material].append(float(rgb.mean(axis=1).std()))
     assert min(len(values) for values in spread.values()) > 3
     assert np.median(spread["wood"]) > 1.4 * np.median(spread["plastic"])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from askscan.bench.timing import Ceilings, Timing
 from askscan.errors import DataError
-from askscan.files import replacing
+from askscan.files import write_json
 
 Suite = Literal["ops", "steps", "growth"]
 
@@ -61,8 +61,7 @@ class Report:
 
     def save(self, path: Path) -> None:
         """Write JSON."""
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        write_json(path, asdict(self), indent=1)
 
     @classmethod
     def load(cls, path: Path) -> Report:

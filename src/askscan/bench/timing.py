@@ -25,6 +25,8 @@ from askscan.train.graph import Recorded
 Run = Callable[[], object]
 _WARM_UPS = 5
 """Calls before a function is timed; a recording begins within them."""
+_BUDGET_S = 2.0
+"""No further run is begun after this."""
 _PACKAGES = ("torch", "triton", "numpy", "numba", "scipy", "fpsample", "torch-quickfps")
 
 
@@ -68,17 +70,15 @@ def measure(
     repeats: int,
     record: bool = True,
     generators: Sequence[torch.Generator] = (),
-    budget_s: float = 2.0,
 ) -> Timing:
     """Time functions that do the same with different inputs, in turn.
 
     Args:
         runs: At least one.
         device: Where they compute.
-        repeats: Timed runs in all; fewer, but one, where `budget_s` is used up.
+        repeats: Timed runs in all; fewer, but one, where they take long.
         record: On a GPU, time replays of recordings: for functions without host synchronisation.
         generators: Random generators that they draw from, apart from the default one.
-        budget_s: Seconds after which no further run is begun.
     """
     if device.type == "cuda" and record:
         runs = [_recorded(run, device, generators) for run in runs]
@@ -89,7 +89,7 @@ def measure(
     began = time.perf_counter()
     for run in cycle(runs):
         times += timed([run], device)
-        if len(times) >= repeats or time.perf_counter() - began > budget_s:
+        if len(times) >= repeats or time.perf_counter() - began > _BUDGET_S:
             return timing_of(times)
     raise AssertionError("a cycle does not end")
 

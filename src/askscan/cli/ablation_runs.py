@@ -30,13 +30,12 @@ from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
 from askscan.evaluate.maps import map_scenes
 from askscan.evaluate.runs import load_run, pick_device
-from askscan.files import locked
+from askscan.files import locked, write_json
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
 from askscan.models.teacher import Teacher
 from askscan.plain import first_difference, to_plain
 from askscan.train.answer import train_answers
-from askscan.train.checkpoint import write_json
 from askscan.train.config import AnswerConfig, PretrainConfig
 from askscan.train.devices import Devices
 from askscan.train.embeddings import TeacherLike
@@ -121,7 +120,7 @@ class Ablater:
         if not _began_so(out / MANIFEST, asked):
             if not empty:
                 raise ConfigError(f"{out}: is not empty and holds no ablation; give a new folder with --out.")
-            write_json(out / MANIFEST, asked)
+            write_json(out / MANIFEST, asked, ensure_ascii=False, indent=0)
         return cls(data=learnt, test=unseen, out=out, teacher=frozen, teacher_name=teacher, device=where)
 
     def run_all(self, plans: list[Plan]) -> list[str]:
@@ -150,8 +149,8 @@ class Ablater:
         """Whether the run was done; if not, why is said and written down, and the others go on."""
         say(f"\n{each.name}")
         try:
-            write_json(place / SETTINGS, to_plain(each.variant))
-            write_json(place / ROW, to_plain(self._run(each, place)))
+            write_json(place / SETTINGS, to_plain(each.variant), ensure_ascii=False, indent=0)
+            write_json(place / ROW, to_plain(self._run(each, place)), ensure_ascii=False, indent=0)
         except Exception as error:
             reason = str(error) if isinstance(error, UserError) else traceback.format_exc()
             (place / ERROR).write_text(reason + "\n", encoding="utf-8")
@@ -204,7 +203,7 @@ class Ablater:
             peak_gib=None if result.resumed_at else peak,
             scores=self._scores(run),
         )
-        write_json(record, to_plain(stage))
+        write_json(record, to_plain(stage), ensure_ascii=False, indent=0)
         return stage
 
     def _scores(self, folder: Path) -> dict[str, float]:

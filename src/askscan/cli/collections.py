@@ -144,10 +144,9 @@ def render(
         raise DataError(f"{folder.scans}: {what} of split train or val; put one folder per scene there.")
     with progress("render") as update:
         report = render_collection(
-            data,
-            {split: sorted(scenes) for split, scenes in splits.items()},
+            {name: folder.pictures(name, split, views) for split in splits for name in sorted(splits[split])},
             partial(_mesh, folder),
-            RenderConfig(size=size, orthographic=orthographic, num_views=views, view_size=view_size),
+            RenderConfig(size=size, orthographic=orthographic, view_size=view_size),
             num_processes=worker_count(processes),
             progress=update,
         )

@@ -111,7 +111,7 @@ def find_alignment(
     return Alignment(matrix=matrix, notes=tuple(notes))
 
 
-def sample_surface(mesh: Mesh, num: int = NUM_SAMPLES) -> Surface:
+def sample_surface(mesh: Mesh) -> Surface:
     """Even samples of triangles by area, or of points by volume cells, with the normals of their neighbourhoods."""
     from scipy.spatial import cKDTree
 
@@ -124,8 +124,8 @@ def sample_surface(mesh: Mesh, num: int = NUM_SAMPLES) -> Surface:
         area = np.linalg.norm(cross, axis=1) / 2
         oriented = bool(area.sum() > 0)
     if oriented:
-        chosen = np.searchsorted(np.cumsum(area), rng.random(num) * area.sum()).clip(max=len(area) - 1)
-        uv = rng.random((num, 2))
+        chosen = np.searchsorted(np.cumsum(area), rng.random(NUM_SAMPLES) * area.sum()).clip(max=len(area) - 1)
+        uv = rng.random((NUM_SAMPLES, 2))
         uv = np.where(uv.sum(1, keepdims=True) > 1, 1 - uv, uv)[..., None]
         base, edges = corners[chosen, 0], corners[chosen, 1:] - corners[chosen, :1]
         xyz = base + (uv * edges).sum(1)
@@ -133,7 +133,7 @@ def sample_surface(mesh: Mesh, num: int = NUM_SAMPLES) -> Surface:
         spacing = float(np.median(np.sqrt(np.maximum(area, 0) * 2)))
     else:
         points = mesh.vertices[:: max(1, len(mesh.vertices) // 300_000)].astype(np.float64)
-        xyz = _thin(points, num, rng)
+        xyz = _thin(points, NUM_SAMPLES, rng)
         facing = np.zeros_like(xyz)
         spacing = float(np.median(cKDTree(points).query(points[:: max(1, len(points) // 1000)], k=2)[0][:, 1]))
     normals, flat = _neighbourhood_normals(xyz)

@@ -46,11 +46,6 @@ class InputConfig:
         if self.num_points < 1:
             raise ConfigError(f"inputs: num_points must be positive, not {self.num_points}.")
 
-    @property
-    def num_extra(self) -> int:
-        """Channels after xyz."""
-        return 3 * self.color + 3 * self.normals + self.height
-
 
 class Sample(NamedTuple):
     """A batch and how its scenes were moved."""
@@ -65,7 +60,6 @@ class SceneBank:
     """Scenes packed one after the other; p points in all, s scenes, o box slots."""
 
     scene_ids: tuple[str, ...]
-    scene_types: tuple[str, ...]
     object_ids: tuple[tuple[int, ...], ...]
     """The annotation's object id of each box slot, per scene."""
     notes: tuple[str, ...]
@@ -108,7 +102,6 @@ class SceneBank:
         ]
         return cls(
             scene_ids=tuple(scene.scene_id for scene in scenes),
-            scene_types=tuple(scene.scene_type for scene in scenes),
             object_ids=tuple(tuple(map(int, scene.object_id[:MAX_OBJECTS])) for scene in scenes),
             notes=_notes(scenes),
             max_points=int(counts.max()),
@@ -200,6 +193,11 @@ class SceneBank:
             motion = drawn if frame is None else frame.then(drawn)
         rows = start[:, None] + choose_points(noise, keep, inputs.num_points)
         return Sample(self._batch(scene_index, rows, boxes, inputs, motion), motion)
+
+    def points(self, scene_index: Int[Tensor, "b"], inputs: InputConfig, seed: int) -> Float[Tensor, "b n c"]:
+        """What a model sees of some scenes as they stand, chosen by a fixed seed."""
+        generator = torch.Generator(self.xyz.device).manual_seed(seed)
+        return self.sample(scene_index, inputs, generator).batch.points
 
     def _batch(
         self, scene_index: Tensor, rows: Tensor, boxes: BoxTargets, inputs: InputConfig, motion: Motion | None

@@ -127,6 +127,11 @@ class DataFolder:
         """The picture that `askscan render --views` takes from the `number`-th place inside the room, from 1."""
         return self.root / "views" / split / f"{scene_id}.{number}.jpg"
 
+    def pictures(self, scene_id: str, split: str, num_views: int) -> tuple[Path, ...]:
+        """The top-down picture, then the first `num_views` from inside."""
+        views = (self.view(scene_id, split, number) for number in range(1, 1 + num_views))
+        return self.picture(scene_id, split), *views
+
     # --- scene lists
 
     def scans_on_disk(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
 from numpy import ndarray
 
-from askscan.data.folder import DataFolder
+from askscan.data.folder import ARRAY_NAMES, DataFolder
 from askscan.data.json_fields import Fields, read_json
 from askscan.data.labels import box_class, read_label_table
 from askscan.data.ply import read_ply
@@ -60,7 +60,7 @@ def scene_sources(folder: DataFolder, scene_id: str) -> tuple[Path, ...]:
     if folder.mesh(scene_id).is_file():
         files = [folder.mesh(scene_id), folder.info(scene_id), folder.aggregation(scene_id), folder.segments(scene_id)]
         return tuple(path for path in (*files, folder.label_table) if path.is_file())
-    arrays = [folder.array(scene_id, name) for name in ("aligned_vert", "ins_label", "sem_label", "aligned_bbox")]
+    arrays = [folder.array(scene_id, name) for name in ARRAY_NAMES]
     if arrays[0].is_file():
         return tuple(path for path in (*arrays, folder.info(scene_id)) if path.is_file())
     foreign = folder.foreign_scan(scene_id)

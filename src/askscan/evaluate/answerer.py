@@ -250,9 +250,8 @@ class Answerer:
     def _sampled(self, scene: PreparedScene, seed: int) -> Float[Tensor, "1 n c"]:
         """What the model sees of one scene."""
         bank = SceneBank.from_scenes([scene], self.device)
-        generator = torch.Generator(self.device).manual_seed(seed)
         row = torch.zeros(1, dtype=torch.long, device=self.device)
-        return bank.sample(row, self.run.config.inputs, generator).batch.points
+        return bank.points(row, self.run.config.inputs, seed)
 
     def _found_teacher(self) -> TeacherLike:
         if self._teacher is None:

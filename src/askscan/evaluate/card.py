@@ -12,11 +12,11 @@ import yaml
 from askscan import __version__
 from askscan.errors import DataError
 from askscan.evaluate.baselines import score_rows
-from askscan.evaluate.runs import Run
+from askscan.evaluate.runs import Run, description_of
 from askscan.evaluate.score import Scores
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
-from askscan.plain import to_plain
+from askscan.plain import flat, to_plain
 from askscan.train.config import PretrainConfig
 from askscan.train.recipes import RECIPES, recipe, situated
 
@@ -49,7 +49,7 @@ def write_card(run: Run, path: Path, *, licence: str, name: str) -> None:
 
 def card(run: Run, *, licence: str, name: str) -> str:
     """The text of a run's model card."""
-    about = yaml.safe_load(run.folder.config.read_text(encoding="utf-8"))
+    about = description_of(run.folder)
     head = {
         "library_name": "askscan",
         "license": licence,
@@ -114,22 +114,16 @@ def _recipe(run: Run, about: Mapping[str, Any]) -> Iterator[str]:
 
 def nearest_recipe(run: Run) -> tuple[str, dict[str, Any]]:
     """The recipe that a run's configuration is closest to, and the fields that differ, with the run's values."""
-    mine = _flat(to_plain(run.config))
+    mine = flat(to_plain(run.config))
     found = {}
     for name in RECIPES:
         stages = recipe(name)
         answers = situated(stages.answers) if run.task == "sqa3d" else stages.answers
-        theirs = _flat(to_plain(stages.pretrain if isinstance(run.config, PretrainConfig) else answers))
+        theirs = flat(to_plain(stages.pretrain if isinstance(run.config, PretrainConfig) else answers))
         paths = [*mine, *(path for path in theirs if path not in mine)]
         found[name] = {p: mine.get(p) for p in paths if mine.get(p) != theirs.get(p) and p not in _SET_BY_DATA}
     best = min(found, key=lambda name: len(found[name]))
     return best, found[best]
-
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {path: value}
-    return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{path}.{key}" if path else key).items()}
 
 
 def _teacher(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from askscan.evaluate.prediction_file import (
 )
 from askscan.evaluate.runs import Run
 from askscan.evaluate.score import TYPES, Scores, Target, overlaps, questions_of, score, targets_of
-from askscan.files import replacing
+from askscan.files import write_json
 from askscan.metrics.detection import Detection, SceneDetections, iou_matrix
 from askscan.metrics.localization import IOU_THRESHOLDS
 from askscan.models.pretrainer import Pretrainer
@@ -111,7 +110,7 @@ def evaluate(
         scores = replace(scores, figures=scores.figures | _detection(bank, found))
     files = EvaluationFiles.of(out, split, shuffled=shuffle_scenes)
     write_predictions(files.predictions, predictions)
-    _write_json(files.details, details(found, questions, targets, task))
+    write_json(files.details, details(found, questions, targets, task), ensure_ascii=False)
     scores.save(files.scores)
     return scores
 
@@ -257,8 +256,3 @@ def _proposal_overlaps(detections: SceneDetections, box: Float[ndarray, "6"]) ->
 def _box(center_size: Float[ndarray, "6"]) -> dict[str, list[float]]:
     rounded = np.round(center_size, 4).tolist()
     return {"center": rounded[:3], "size": rounded[3:]}
-
-
-def _write_json(path: Path, value: object) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ _MARKS = ("circle", "square", "diamond")
 _WIDTH, _HEIGHT = 360, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 12, 30
 _MAX_POINTS = 240
+_MAX_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ def color(index: int) -> str:
     return PALETTE[index % len(PALETTE)]
 
 
-def curves(title: str, series: Sequence[Series], x_label: str = "step") -> str:
-    """Lines over a common axis; long ones are averaged to what a screen can show."""
+def curves(title: str, series: Sequence[Series]) -> str:
+    """Lines over a common axis of steps; long ones are averaged to what a screen can show."""
     drawn = [_thinned(s) for s in series if len(s.x)]
     xs, ys = [v for s in drawn for v in s.x], [v for s in drawn for v in s.y]
     # The first steps of a loss may be many times what follows: they leave through the top.
@@ -61,7 +62,7 @@ def curves(title: str, series: Sequence[Series], x_label: str = "step") -> str:
         parts.append(f'<polyline points="{points}" fill="none" stroke="{s.color}" stroke-width="1.8"/>')
         if len(s.x) < 12:
             parts += [_mark("circle", axes.x(x), axes.y(y), s.color) for x, y in zip(s.x, s.y, strict=True)]
-    return _figure(title, axes.svg(x_label) + "".join(parts))
+    return _figure(title, axes.svg("step") + "".join(parts))
 
 
 def reliability(title: str, bins: Sequence[Bin], bar_color: str) -> str:
@@ -171,15 +172,15 @@ class _Axes:
         return "".join(parts)
 
 
-def _ticks(low: float, high: float, most: int = 5) -> list[float]:
+def _ticks(low: float, high: float) -> list[float]:
     """Round values in a range.
 
     >>> _ticks(0.0, 100.0), _ticks(0.2, 0.9)
     ([0.0, 20.0, 40.0, 60.0, 80.0, 100.0], [0.2, 0.4, 0.6, 0.8])
     """
     span = max(high - low, 1e-12)
-    power = 10.0 ** math.floor(math.log10(span / most))
-    step = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= most + 1e-9)
+    power = 10.0 ** math.floor(math.log10(span / _MAX_TICKS))
+    step = next(m * power for m in (1, 2, 5, 10) if span / (m * power) <= _MAX_TICKS + 1e-9)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 

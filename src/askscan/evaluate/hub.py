@@ -10,7 +10,7 @@ import yaml
 
 from askscan.errors import ConfigError, WeightsError
 from askscan.evaluate.card import write_card
-from askscan.evaluate.runs import Run
+from askscan.evaluate.runs import Run, description_of
 from askscan.models.teacher import DEFAULT_TEACHER, identity_of
 from askscan.train.checkpoint import RunFolder
 
@@ -61,9 +61,8 @@ def _add_teacher(run: Run, teacher: Path, folder: Path) -> None:
     if identity_of(teacher) != run.teacher_identity:
         raise WeightsError(f"{teacher}: is not the teacher of {run.name} ({run.teacher_identity}); put that one there.")
     shutil.copytree(teacher, folder / "teacher")
-    path = folder / "config.yaml"
-    about = yaml.safe_load(path.read_text(encoding="utf-8")) | {"teacher_name": "teacher"}
-    path.write_text(yaml.safe_dump(about, sort_keys=False, width=120), encoding="utf-8")
+    about = description_of(RunFolder(folder)) | {"teacher_name": "teacher"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(about, sort_keys=False, width=120), encoding="utf-8")
 
 
 def push(folder: Path, repo: str, *, private: bool = True) -> str:

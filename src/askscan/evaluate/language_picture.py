@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_COLUMNS = 3
+_SIZE = 560
+"""Pixels of the room's picture."""
 _PANEL_IN = (4.6, 4.3)
 _DPI = 130
 _BEST = "#d62728"
@@ -36,17 +38,11 @@ def write_language_map(path: Path, scan: Scan, found: LanguageMap) -> None:
         draw_language_map(scan, found).savefig(temporary, format=kind, dpi=_DPI, pil_kwargs={"exif": signature()})
 
 
-def draw_language_map(scan: Scan, found: LanguageMap, *, size: int = 560) -> Figure:
-    """A panel per phrase with a colour bar from its least to its most similar object; that one has a red outline.
-
-    Args:
-        scan: What was mapped.
-        found: Its map.
-        size: Pixels of the room's picture.
-    """
+def draw_language_map(scan: Scan, found: LanguageMap) -> Figure:
+    """A panel per phrase with a colour bar from its least to its most similar object; that one has a red outline."""
     from matplotlib.figure import Figure
 
-    picture = top_down(scan.mesh, size=size)
+    picture = top_down(scan.mesh, size=_SIZE)
     columns = min(len(found.phrases), MAX_COLUMNS)
     rows = math.ceil(len(found.phrases) / columns)
     figure = Figure(figsize=(columns * _PANEL_IN[0], rows * _PANEL_IN[1]), layout="constrained")

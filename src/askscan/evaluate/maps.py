@@ -27,11 +27,11 @@ from askscan.errors import ConfigError, DataError
 from askscan.evaluate.language_map import KIND_PHRASES, PhraseRetrieval, embed_objects, objects_of_kinds
 from askscan.evaluate.runs import Run
 from askscan.evaluate.score import AGAIN
+from askscan.files import write_json
 from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import QuestionOnly
 from askscan.records import PreparedScene
-from askscan.train.checkpoint import write_json
 from askscan.train.embeddings import EmbeddingCache, OnProgress, TeacherLike
 
 NUM_NEIGHBORS = 5
@@ -96,7 +96,7 @@ def map_scenes(
     found = SceneMap(
         scene_ids=tuple(scene_ids), room_types=room_types, xy=project_2d(embeddings.numpy()), scores=scores
     )
-    write_json(map_path(out or run.folder.path, split), _plain(found))
+    write_json(map_path(out or run.folder.path, split), _plain(found), ensure_ascii=False, indent=0)
     return found
 
 
@@ -158,8 +158,7 @@ def _sampled(
         scenes = [load_prepared(data.prepared(scene_id)) for scene_id in scene_ids[start : start + step]]
         bank = SceneBank.from_scenes(scenes, device)
         rows = torch.arange(len(scenes), device=device)
-        generator = torch.Generator(device).manual_seed(start)
-        yield scenes, bank.sample(rows, run.config.inputs, generator).batch.points
+        yield scenes, bank.points(rows, run.config.inputs, seed=start)
         if progress is not None:
             progress(start + len(scenes), len(scene_ids))
 
@@ -210,7 +209,7 @@ def retrieval_scores(
     return scores
 
 
-def project_2d(embeddings: Float[ndarray, "s d"], seed: int = 0) -> Float[ndarray, "s 2"]:
+def project_2d(embeddings: Float[ndarray, "s d"]) -> Float[ndarray, "s 2"]:
     """t-SNE of the directions of embeddings, scaled to [-1, 1]; of fewer than 5 scenes a circle."""
     from sklearn.manifold import TSNE
 
@@ -219,7 +218,7 @@ def project_2d(embeddings: Float[ndarray, "s d"], seed: int = 0) -> Float[ndarra
         angle = 2 * np.pi * np.arange(count) / max(count, 1)
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
     perplexity = min(_MAX_PERPLEXITY, (count - 1) / 3)
-    xy = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(_unit(embeddings))
+    xy = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(_unit(embeddings))
     xy = xy - (xy.max(0) + xy.min(0)) / 2
     return (xy / max(float(np.abs(xy).max()), 1e-9)).astype(np.float64)
 

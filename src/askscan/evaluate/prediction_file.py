@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from askscan.data.annotations import read_questions
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.errors import DataError
-from askscan.files import replacing
+from askscan.files import write_json
 from askscan.records import Prediction, Question
 
 MAX_ANSWERS = 10
@@ -66,8 +65,7 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
         if prediction.corners is not None:
             entry["bbox"] = np.round(prediction.corners, 5).tolist()
         entries.append(entry)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(entries, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, entries, ensure_ascii=False)
 
 
 def read_predictions(path: Path, questions: Sequence[Question]) -> PredictionFile:

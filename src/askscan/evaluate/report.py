@@ -17,6 +17,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from askscan import __version__
+from askscan.data.folder import DataFolder
 from askscan.errors import ConfigError
 from askscan.evaluate.figures import (
     Bar,
@@ -38,7 +39,6 @@ from askscan.geometry.boxes import CORNER_SIGNS
 from askscan.geometry.cameras import project
 from askscan.metrics.calibration import calibration
 from askscan.records import Camera
-from askscan.render.collection import picture_path
 from askscan.render.pictures import camera_path, load_camera
 
 CONFIDENT = 0.5
@@ -46,6 +46,7 @@ CONFIDENT = 0.5
 _MARK = b"Made by askscan"
 _GALLERY_SIZE = 48
 _NUM_FREQUENT = 12
+_MAX_LETTERS = 90
 _FIRST_SCORES = ("EM@1", "EM@10", "EM@1 refined", "Acc@0.25", "Acc@0.5", "CIDEr", "language accuracy", "mAP@0.25")
 _FIRST_CURVES = ("loss", "EM@1 answerable", "EM@10 answerable", "R@10 sentence", "R@10 picture")
 
@@ -370,9 +371,11 @@ def _pictures(
     scene_ids: Sequence[str], data: Path | None, split: str
 ) -> tuple[dict[str, Camera], dict[str, dict[str, Any]]]:
     """Cameras and embedded pictures of the scenes that have them."""
-    cameras, scenes = {}, {}
-    for scene_id in scene_ids if data is not None else ():
-        path = picture_path(Path(data or ""), split, scene_id)
+    if data is None:
+        return {}, {}
+    folder, cameras, scenes = DataFolder(data), {}, {}
+    for scene_id in scene_ids:
+        path = folder.picture(scene_id, split)
         if path.is_file() and camera_path(path).is_file():
             camera = cameras[scene_id] = load_camera(path)
             picture = "data:image/jpeg;base64," + b64encode(path.read_bytes()).decode("ascii")
@@ -402,6 +405,6 @@ def _breakable(name: str) -> str:
     return re.sub(r"(?<=[._])(?=.)", "<wbr>", escape(name))
 
 
-def _short(value: str | None, most: int = 90) -> str:
+def _short(value: str | None) -> str:
     text = "–" if value is None else value
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= _MAX_LETTERS else text[: _MAX_LETTERS - 1] + "…"

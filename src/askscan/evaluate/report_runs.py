@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float
 from numpy import ndarray
 
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
 from askscan.evaluate.maps import SceneMap, map_path, read_map
+from askscan.evaluate.runs import description_of
 from askscan.evaluate.score import AGAIN, Scores
+from askscan.plain import flat
+from askscan.train.checkpoint import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +65,8 @@ def read_run(folder: Path, split: str, name: str) -> ReportRun:
     """Read whatever a run folder has of scores, details, metrics, configuration and map.
 
     Raises:
-        ConfigError: It has none of them.
-        DataError: One of them is damaged.
+        ConfigError: It has none of them, or its configuration is damaged.
+        DataError: Another one is damaged.
     """
     scores, details = folder / f"scores.{split}.json", folder / f"details.{split}.json"
     config, metrics, scene_map = folder / "config.yaml", folder / "metrics.csv", map_path(folder, split)
@@ -77,7 +79,7 @@ def read_run(folder: Path, split: str, name: str) -> ReportRun:
         name=name,
         scores=Scores.load(scores) if scores.is_file() else None,
         cases=_cases(details) if details.is_file() else (),
-        config=_config(config) if config.is_file() else {},
+        config=_config(RunFolder(folder)) if config.is_file() else {},
         curves=_curves(metrics) if metrics.is_file() else {},
         scene_map=read_map(scene_map) if scene_map.is_file() else None,
     )
@@ -111,24 +113,12 @@ def _box(box: Mapping[str, Any]) -> Float[ndarray, "6"]:
     return np.array([*box["center"], *box["size"]], np.float64).reshape(6)
 
 
-def _config(path: Path) -> dict[str, str]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0]}); restore the file.") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: is no configuration of a run; restore the file.")
-    flat: dict[str, str] = {}
-    _flatten(found, "", flat)
-    return flat
-
-
-def _flatten(value: Any, name: str, into: dict[str, str]) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            _flatten(inner, f"{name}.{key}" if name else str(key), into)
-    elif name.split(".")[0] != "object_names":  # the vocabulary of `ask`, no setting
-        into[name.removeprefix("config.")] = value if isinstance(value, str) else json.dumps(value, default=str)
+def _config(folder: RunFolder) -> dict[str, str]:
+    return {
+        name.removeprefix("config."): value if isinstance(value, str) else json.dumps(value, default=str)
+        for name, value in flat(description_of(folder)).items()
+        if name != "object_names"  # the vocabulary of `ask`, no setting
+    }
 
 
 def _curves(path: Path) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:

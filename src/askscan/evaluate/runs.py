@@ -89,9 +89,28 @@ def shipped_runs() -> dict[str, Path]:
     return {"default" if folder == DEFAULT_RUN else folder.name: folder for folder in folders}
 
 
+def description_of(folder: RunFolder) -> dict[str, Any]:
+    """What the config.yaml of a run folder holds.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+    """
+    if not folder.config.is_file():
+        raise ConfigError(f"{folder.path}: is no run folder (it has no config.yaml); give one that a training wrote.")
+    try:
+        found = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(
+            f"{folder.config}: cannot be read ({str(error).splitlines()[0]}); restore the file."
+        ) from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{folder.config}: is no configuration of a run; restore the file.")
+    return found
+
+
 def stage_of(folder: Path) -> str:
     """`pretrain` or `answers`, as a run folder says."""
-    return str(_description(RunFolder(folder)).get("stage"))
+    return str(description_of(RunFolder(folder)).get("stage"))
 
 
 def such_as(stage: str) -> str:
@@ -143,7 +162,7 @@ def load_run(name: str | Path, device: torch.device | str = "cpu") -> Run:
     folder = RunFolder(resolve_run(name))
     if not folder.config.is_file() and (folder.path / VOCABULARY).is_file():
         return _published(str(name), folder, device)
-    description = _description(folder)
+    description = description_of(folder)
     where = str(folder.config)
     counts: dict[str, int] = {}
     config: PretrainConfig | AnswerConfig
@@ -210,20 +229,6 @@ def _published(name: str, folder: RunFolder, device: torch.device | str) -> Run:
         teacher_identity=None,
         teacher_name=PUBLISHED_TEACHER,
     )
-
-
-def _description(folder: RunFolder) -> dict[str, Any]:
-    if not folder.config.is_file():
-        raise ConfigError(f"{folder.path}: is no run folder (it has no config.yaml); give one that a training wrote.")
-    try:
-        found = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(
-            f"{folder.config}: cannot be read ({str(error).splitlines()[0]}); restore the file."
-        ) from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{folder.config}: is no configuration of a run; restore the file.")
-    return found
 
 
 def _module(cls: Callable[[Any], Module], config: object, folder: RunFolder) -> Module:

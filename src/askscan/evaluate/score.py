@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from askscan.data.json_fields import read_json
 from askscan.data.prepared import load_prepared
 from askscan.errors import DataError
 from askscan.evaluate.prediction_file import center_and_size, read_predictions
-from askscan.files import replacing
+from askscan.files import write_json
 from askscan.geometry.iou import box_iou
 from askscan.metrics.answers import ExactMatch, Share, first_word, question_type
 from askscan.metrics.f1 import best_f1, find_lemmatizer
@@ -56,8 +55,7 @@ class Scores:
 
     def save(self, path: Path) -> None:
         """Replace a score file."""
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.to_plain(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(path, self.to_plain(), indent=2, ensure_ascii=False)
 
     @classmethod
     def load(cls, path: Path) -> Scores:

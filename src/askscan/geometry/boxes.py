@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,9 +22,7 @@ class Boxes:
 
     center: Float[Tensor, "b k 3"]
     size: Float[Tensor, "b k 3"]
-    """Extent along the box's own axes, metres."""
-    heading_rad: Float[Tensor, "b k"]
-    """Rotation about z; 0 where the detector has one heading class."""
+    """Metres along the axes: the benchmarks have no turned boxes."""
     semantic_class: Int[Tensor, "b k"]
     objectness: Float[Tensor, "b k"]
     """Probability of being an object."""
@@ -52,17 +49,12 @@ def box_corners(center: Float[Tensor, "*b 3"], size: Float[Tensor, "*b 3"]) -> F
 
 
 def decode_boxes(output: DetectorOutput) -> Boxes:
-    """Boxes of each proposal's most likely size and heading class (VoteNet, Qi et al. 2019, appendix A.1)."""
+    """Boxes of each proposal's most likely size class (VoteNet, Qi et al. 2019, appendix A.1)."""
     size_class = output.size_scores.argmax(-1)
     residual = output.size_residuals.gather(2, size_class[..., None, None].expand(-1, -1, 1, 3))[:, :, 0]
-    heading_class = output.heading_scores.argmax(-1, keepdim=True)
-    num_heading = output.heading_scores.shape[-1]
-    heading_residual = output.heading_residuals.gather(2, heading_class)[..., 0] * (math.pi / num_heading)
-    heading = heading_class[..., 0] * (2 * math.pi / num_heading) + heading_residual
     return Boxes(
         center=output.center,
         size=mean_sizes(output.center.device)[size_class] * (1 + residual),
-        heading_rad=heading if num_heading > 1 else torch.zeros_like(heading),
         semantic_class=output.semantic_scores.argmax(-1),
         objectness=output.objectness.float().softmax(-1)[..., 1],
         is_object=output.objectness[..., 1] > output.objectness[..., 0],

@@ -12,7 +12,6 @@ from typing import Any
 from askscan.errors import ConfigError, WeightsError
 from askscan.models.fusion import FusionConfig
 from askscan.models.pointnet2 import BackboneConfig
-from askscan.models.pretrainer import PretrainerConfig
 from askscan.models.scan_qa import ScanQAConfig
 from askscan.models.scene_encoder import SceneEncoderConfig, SceneModelConfig
 from askscan.models.votenet import DetectorConfig
@@ -81,24 +80,14 @@ def fitted_detector(config: DetectorConfig, foreign: Foreign) -> DetectorConfig:
     )
 
 
-def _scene_config(foreign: Foreign) -> SceneModelConfig:
-    weight = "scene.encoder.layers.0.linear1.weight"
-    encoder = SceneEncoderConfig(width=foreign.width(weight, 1), feedforward=foreign.width(weight))
-    return SceneModelConfig(detector=detector_config(foreign), encoder=encoder)
-
-
-def pretrainer_config(foreign: Foreign) -> PretrainerConfig:
-    """The model that a published pre-training checkpoint fits."""
-    with _widths_of(foreign):
-        return PretrainerConfig(scene=_scene_config(foreign), embedding_width=foreign.width("head.linear.weight"))
-
-
 def scan_qa_config(foreign: Foreign) -> ScanQAConfig:
     """The model that a published question-answering checkpoint fits."""
+    feedforward = "scene.encoder.layers.0.linear1.weight"
     with _widths_of(foreign):
+        encoder = SceneEncoderConfig(width=foreign.width(feedforward, 1), feedforward=foreign.width(feedforward))
         return ScanQAConfig(
             num_answers=foreign.width("answer_head.out.weight"),
-            scene=_scene_config(foreign),
+            scene=SceneModelConfig(detector=detector_config(foreign), encoder=encoder),
             fusion=FusionConfig(feedforward=foreign.width("fusion.layers.0.linear1.weight")),
             text_width=foreign.width("text_embedding.linear.weight", 1),
         )
@@ -114,8 +103,6 @@ class PublishedRun:
     """The vocabulary in the order of the answer head, with counts in the training split."""
     num_points: int
     """Points sampled per scene."""
-    options: Mapping[str, Any]
-    """The options it was trained with, as its info.json has them."""
 
 
 def read_published_run(folder: Path) -> PublishedRun:
@@ -152,9 +139,7 @@ def read_published_run(folder: Path) -> PublishedRun:
     backbone = _published_inputs(detector.backbone, options)
     detector = replace(detector, num_proposals=numbers["num_proposals"], backbone=backbone)
     config = replace(config, scene=replace(config.scene, detector=detector))
-    return PublishedRun(
-        weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"], options=options
-    )
+    return PublishedRun(weights=weights, config=config, answer_counts=counts, num_points=numbers["num_points"])
 
 
 def read_vocabulary(run: Path) -> list[str]:

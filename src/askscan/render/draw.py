@@ -1,4 +1,4 @@
-"""Boxes, labels and numbered points drawn on a picture through its camera; captions below it."""
+"""Boxes and their labels drawn on a picture through its camera; captions below it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Color = tuple[int, int, int]
 
 PREDICTED: Color = (214, 39, 40)
-TRUE: Color = (20, 130, 40)
-NEUTRAL: Color = (31, 90, 200)
 
 _NEAR_M = 0.05
 
@@ -39,16 +37,6 @@ class DrawnBox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnPoint:
-    """A dot to draw, with a label such as its number."""
-
-    xyz: Float[ndarray, "3"]
-    """Aligned metres."""
-    label: str = ""
-    color: Color = NEUTRAL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Caption:
     """Two paragraphs below a picture about what is drawn in one colour."""
 
@@ -57,8 +45,8 @@ class Caption:
     text: str
 
 
-def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[DrawnPoint] = ()) -> Picture:
-    """A copy of a picture with boxes, dots and their labels; what lies outside the picture is left out."""
+def draw(picture: Picture, boxes: Sequence[DrawnBox]) -> Picture:
+    """A copy of a picture with boxes and their labels; what lies outside the picture is left out."""
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(picture.image).convert("RGB")
@@ -66,14 +54,10 @@ def draw(picture: Picture, boxes: Sequence[DrawnBox] = (), points: Sequence[Draw
     line = max(2, round(image.width / 220))
     for box in boxes:
         _draw_edges(canvas, picture.camera, box, line)
-    for point in points:
-        _draw_dot(canvas, picture.camera, point, 1.5 * line + 1)
     # Labels last, so that no line crosses them.
     taken: list[tuple[float, float, float, float]] = []
     for box in boxes:
-        _draw_label(canvas, picture.camera, box.corners, box.label, box.color, taken)
-    for point in points:
-        _draw_label(canvas, picture.camera, point.xyz[None], point.label, point.color, taken)
+        _draw_label(canvas, picture.camera, box, taken)
     return replace(picture, image=np.array(image))
 
 
@@ -143,36 +127,24 @@ def _clip(camera: Camera, start: Float[ndarray, "3"], end: Float[ndarray, "3"]) 
     return [(float(x), float(y)) for x, y in pixels]
 
 
-def _draw_dot(canvas: ImageDraw, camera: Camera, point: DrawnPoint, radius: float) -> None:
-    pixel, depth = project(camera, point.xyz.astype(np.float64))
-    if np.isfinite(pixel).all() and (camera.orthographic or depth > _NEAR_M):
-        x, y = (float(value) for value in pixel)
-        canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=point.color, outline=(255, 255, 255))
-
-
 def _draw_label(
-    canvas: ImageDraw,
-    camera: Camera,
-    xyz: Float[ndarray, "n 3"],
-    text: str,
-    color: Color,
-    taken: list[tuple[float, float, float, float]],
+    canvas: ImageDraw, camera: Camera, box: DrawnBox, taken: list[tuple[float, float, float, float]]
 ) -> None:
-    """Text on a plate above (or below) what it belongs to, inside the picture and, where it can be, beside no other.
+    """The label on a plate above (or below) its box, inside the picture and, where it can be, beside no other.
 
     Its place is added to those `taken`.
     """
     from PIL import ImageFont
 
-    pixels, _ = project(camera, xyz.astype(np.float64))
+    pixels, _ = project(camera, box.corners.astype(np.float64))
     pixels = pixels[np.isfinite(pixels).all(axis=1)]
-    if not text or not len(pixels):
+    if not box.label or not len(pixels):
         return
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     if (high < 0).any() or low[0] > camera.width or low[1] > camera.height:
         return
     font = ImageFont.load_default(size=max(11, round(camera.width / 30)))
-    left, upper, right, lower = canvas.textbbox((0, 0), text, font=font)
+    left, upper, right, lower = canvas.textbbox((0, 0), box.label, font=font)
     width, height = right - left + 6, lower - upper + 6
     x = float(np.clip((low[0] + high[0] - width) / 2, 0, max(camera.width - width, 0)))
     above, below, lowest = low[1] - height - 3, high[1] + 3, max(camera.height - height, 0)
@@ -184,5 +156,5 @@ def _draw_label(
 
     y = next(filter(is_free, inside), inside[0])
     taken.append((x, y, x + width, y + height))
-    canvas.rectangle(taken[-1], fill=color)
-    canvas.text((x + 3 - left, y + 3 - upper), text, fill=(255, 255, 255), font=font)
+    canvas.rectangle(taken[-1], fill=box.color)
+    canvas.text((x + 3 - left, y + 3 - upper), box.label, fill=(255, 255, 255), font=font)

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from askscan.errors import DataError
-from askscan.files import replacing
+from askscan.files import replacing, write_json
 from askscan.records import Camera
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def save_picture(path: Path, picture: Picture) -> None:
         "height": camera.height,
         "metres_per_pixel": 1.0 / camera.focal if camera.orthographic else None,
     }
-    sidecar = camera_path(path)
-    with replacing(sidecar) as part:
-        part.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    write_json(camera_path(path), fields, indent=1)
     with replacing(path) as part:
         Image.fromarray(picture.image).save(part, format=_FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
 

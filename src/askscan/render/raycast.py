@@ -16,6 +16,9 @@ from askscan.render.splat import point_spacing, splat, surface_points
 
 RAYS_PER_BAND = 1 << 15
 
+BACKGROUND = 255
+"""Grey level where nothing is."""
+
 SPLAT_SPACING_M = 0.008
 """Distance between the points that stand for triangles where there is no ray caster."""
 
@@ -60,31 +63,26 @@ class Renderer:
         distance = np.where(face >= 0, found["tfar"], np.inf).astype(np.float32)
         return Hits(face=face, uv=np.stack([found["u"], found["v"]], axis=1), distance=distance)
 
-    def render(
-        self, camera: Camera, *, cut_z: float | None = None, background: int = 255, supersample: int = 2
-    ) -> UInt8[ndarray, "h w 3"]:
+    def render(self, camera: Camera, *, cut_z: float | None = None, supersample: int = 2) -> UInt8[ndarray, "h w 3"]:
         """A picture.
 
         Args:
             camera: from where.
             cut_z: height in aligned metres; everything above it is invisible (the camera must look down).
-            background: grey level where nothing is.
             supersample: rays per pixel and axis, averaged.
         """
         if self._tree is None:
-            return _average(self._splat(camera, cut_z, background, supersample), camera.width, supersample)
+            return _average(self._splat(camera, cut_z, supersample), camera.width, supersample)
         image = np.empty((camera.height, camera.width, 3), dtype=np.uint8)
         # In bands, so that what is computed per ray stays in the cache.
         step = max(1, RAYS_PER_BAND // (camera.width * supersample**2))
         for start in range(0, camera.height, step):
             rows = range(start, min(start + step, camera.height))
-            colors = self._trace(camera, rows, cut_z, background, supersample)
+            colors = self._trace(camera, rows, cut_z, supersample)
             image[rows.start : rows.stop] = _average(colors, camera.width, supersample)
         return image
 
-    def _trace(
-        self, camera: Camera, rows: range, cut_z: float | None, background: int, supersample: int
-    ) -> Float32[ndarray, "n 3"]:
+    def _trace(self, camera: Camera, rows: range, cut_z: float | None, supersample: int) -> Float32[ndarray, "n 3"]:
         origins, directions = pixel_rays(camera, supersample, rows)
         if cut_z is not None:
             # Rays start on the cutting plane: an exact cut that leaves the mesh alone.
@@ -93,12 +91,12 @@ class Renderer:
             )
             origins = origins + step * directions
         hits = self.cast(origins, directions)
-        colors = np.full((len(origins), 3), background, dtype=np.float32)
+        colors = np.full((len(origins), 3), BACKGROUND, dtype=np.float32)
         met = np.flatnonzero(hits.face >= 0)
         colors[met] = self._interpolate(self._colors, hits.face[met], hits.uv[met])
         return colors
 
-    def _splat(self, camera: Camera, cut_z: float | None, background: int, supersample: int) -> Float32[ndarray, "n 3"]:
+    def _splat(self, camera: Camera, cut_z: float | None, supersample: int) -> Float32[ndarray, "n 3"]:
         width, height = camera.width * supersample, camera.height * supersample
         large = replace(camera, width=width, height=height, focal=camera.focal * supersample)
         if len(self._mesh.faces):
@@ -113,7 +111,7 @@ class Renderer:
             below = xyz[:, 2] <= cut_z
             xyz, rgb = xyz[below], rgb[below]
         nearest = splat(xyz, large, spacing_m=spacing, width=width, height=height).reshape(-1)
-        colors = np.full((width * height, 3), background, dtype=np.float32)
+        colors = np.full((width * height, 3), BACKGROUND, dtype=np.float32)
         colors[nearest >= 0] = rgb[nearest[nearest >= 0]]
         return colors
 

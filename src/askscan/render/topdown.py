@@ -30,30 +30,20 @@ MIN_CEILING_SHARE = 0.25
 """Level area near the top, as part of the room's outline, that makes a ceiling."""
 
 
-def top_down(
-    mesh: Mesh,
-    *,
-    size: int = DEFAULT_SIZE,
-    cut_height_m: float | None = None,
-    orthographic: bool = False,
-    supersample: int = 2,
-) -> Picture:
+def top_down(mesh: Mesh, *, size: int = DEFAULT_SIZE, orthographic: bool = False) -> Picture:
     """A square picture from above with +x to the right and +y up, scaled so that the scan fits.
 
     Args:
         mesh: aligned metres, z up; points only are drawn as splats.
         size: pixels.
-        cut_height_m: metres above the floor from which on all is cut away; None: 2.1, or less under a low ceiling.
         orthographic: one scale everywhere. By default a perspective camera also sees the inner side of the walls, where
             pictures, windows and curtains are.
-        supersample: rays per pixel and axis.
     """
     renderer = Renderer(without_overhead(mesh))
-    floor = floor_height(renderer.mesh)
-    cut_z = floor + (cut_height_m if cut_height_m is not None else default_cut_height(renderer.mesh))
+    cut_z = floor_height(renderer.mesh) + cut_height(renderer.mesh)
     bounds = room_bounds(renderer.mesh, cut_z)
     camera = top_down_camera(bounds, size, orthographic=orthographic)
-    return Picture(image=renderer.render(camera, cut_z=cut_z, supersample=supersample), camera=camera)
+    return Picture(image=renderer.render(camera, cut_z=cut_z), camera=camera)
 
 
 def floor_height(mesh: Mesh) -> float:
@@ -61,7 +51,7 @@ def floor_height(mesh: Mesh) -> float:
     return float(np.percentile(mesh.vertices[:, 2], 1.0, method="lower")) if len(mesh.vertices) else 0.0
 
 
-def default_cut_height(mesh: Mesh) -> float:
+def cut_height(mesh: Mesh) -> float:
     """Metres above the floor at which a top-down picture cuts: 2.1, or a little below a ceiling that is lower."""
     if not len(mesh.vertices):
         return CUT_HEIGHT_M

@@ -206,14 +206,3 @@ def pick_look(rng: np.random.Generator, kind: str, *, color: str = "", material:
     material = material or fitting[rng.integers(len(fitting))]
     shape = shape or spec.shapes[rng.integers(len(spec.shapes))]
     return Look(color=color, material=material, shape=shape)
-
-
-def nearest_color(rgb: tuple[float, float, float]) -> str:
-    """Name of the prototype that is nearest in RGB.
-
-    >>> nearest_color((30.0, 40.0, 150.0))
-    'blue'
-    """
-    names = list(COLORS)
-    distance = np.linalg.norm(np.array([COLORS[n] for n in names], float) - np.asarray(rgb, float), axis=1)
-    return names[int(distance.argmin())]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from askscan.compiling import compiled
 
 VOXEL_M = 0.06
 _SKIN_M = 0.002
@@ -18,16 +15,7 @@ _NEAR_M = 0.1
 """Rays pass freely for this long: a neighbour that shares a voxel hides nothing."""
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile, and keep the machine code on disk where a folder for it can be written."""
-    plain = inspect.unwrap(function)  # without the type checks that tests put around every function
-    try:
-        return njit(cache=True)(plain)
-    except RuntimeError:
-        return njit(plain)
-
-
-@_compiled
+@compiled
 def seen(
     xyz: np.ndarray, normals: np.ndarray, two_sided: np.ndarray, cameras: np.ndarray, occupied: np.ndarray
 ) -> np.ndarray:
@@ -75,7 +63,7 @@ def seen(
     return found
 
 
-@_compiled
+@compiled
 def buried(
     xyz: np.ndarray, solid: np.ndarray, piece: np.ndarray, frame: np.ndarray, half: np.ndarray, round_axes: np.ndarray
 ) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from jaxtyping import Bool
@@ -161,11 +160,6 @@ def pick(finder: Finder, i: int, known: tuple[Fact, ...], rng: np.random.Generat
         if left.sum() == 1 and len(chosen) >= at_least:
             return tuple(chosen)
     return None
-
-
-def fitting(finder: Finder, i: int, chosen: tuple[Fact, ...]) -> Bool[ndarray, "o"]:
-    """Every object that a description could be of."""
-    return reduce(np.logical_and, (fact.fits for fact in chosen), named(finder, i))
 
 
 def _write(kind: str, chosen: tuple[Fact, ...], rng: np.random.Generator) -> str:

@@ -15,32 +15,18 @@ from askscan.data.bank import InputConfig, SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.questions import EpochSampler, QuestionBank, Steps, asked_text
 from askscan.errors import ConfigError, DataError
+from askscan.files import write_json
 from askscan.losses.answering import AnswerTerms, answer_loss, text_answer_loss
 from askscan.losses.detection import DetectionTerms, detection_loss
 from askscan.models.decoding import best_answers
 from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import Question, QuestionTargets, SceneBatch, TextTokens
-from askscan.train.checkpoint import write_json
+from askscan.train import stage
 from askscan.train.config import AnswerConfig
 from askscan.train.devices import Devices, by_first
 from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
-from askscan.train.stage import (
-    Say,
-    Session,
-    build,
-    describe,
-    find_init,
-    finished_result,
-    fitted,
-    initialise,
-    load_scenes,
-    named_terms,
-    open_run,
-    open_session,
-    run_task,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +118,13 @@ class AnswerTask:
             with autocast():
                 guess = self.module(batch.tokens)
             answers = text_answer_loss(guess, batch.targets)
-            return weights.total(None, answers), named_terms(answers)
+            return weights.total(None, answers), stage.named_terms(answers)
         assert batch.scene is not None
         with autocast():
             output = self.module(batch.scene.points, batch.tokens, batch.indices)
         detection = detection_loss(output.detector, batch.scene.boxes, batch.scene.votes)
         answers = answer_loss(output, batch.targets)
-        return weights.total(detection, answers), named_terms(detection, answers)
+        return weights.total(detection, answers), stage.named_terms(detection, answers)
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Share of the answerable questions whose top answer, or any of the top ten, is one of theirs, x100."""
@@ -179,7 +165,7 @@ def train_answers(
     init: Path | None = None,
     devices: Devices | None = None,
     force: bool = False,
-    say: Say = print,
+    say: stage.Say = print,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Train question answering on a data folder, or go on where an earlier call stopped.
@@ -202,30 +188,31 @@ def train_answers(
         DataError: Something is missing in the data folder, or a disk is full.
         WeightsError: `init` does not fit, or the checkpoint is damaged.
     """
-    session = open_session(data, out, config.loop, devices, say, on_progress)
+    session = stage.open_session(data, out, config.loop, devices, say, on_progress)
     if config.question_only and init is not None:
         raise ConfigError(f"{init}: the question-only baseline has no scene encoder to start from; leave --init out.")
-    found = None if config.question_only else find_init(init, data)
+    found = None if config.question_only else stage.find_init(init, data)
     splits = _answerable(data, config.task)
     counts = answer_counts(splits["train"])
-    config = fitted(config, init)
+    config = stage.fitted(config, init)
     config = replace(config, model=replace(config.model, num_answers=len(counts), text_width=teacher.token_width))
     names = sorted({name for question in splits["train"] for name in question.object_names})
     # Before the folder is claimed: weights that do not fit leave nothing behind.
     module: ScanQA | QuestionOnly
     if config.question_only:
-        module, filled = build(QuestionOnly, config.model, config.loop.seed), ""
+        module, filled = stage.build(QuestionOnly, config.model, config.loop.seed), ""
     else:
-        module = build(ScanQA, config.model, config.loop.seed)
-        filled = initialise(module, found, given=init is not None, answers=list(counts))
-    description = describe("answers", config, teacher, found, data, splits)
-    with open_run(session, {**description, "object_names": names}, force=force) as status:
-        if status == "finished":
-            return finished_result(session)
-        by_first(session.fabric, lambda: write_json(session.folder.answers, counts))
+        module = stage.build(ScanQA, config.model, config.loop.seed)
+        filled = stage.initialise(module, found, given=init is not None, answers=list(counts))
+    description = stage.describe("answers", config, teacher, found, data, splits)
+
+    def make_task() -> AnswerTask:
+        by_first(session.fabric, lambda: write_json(session.folder.answers, counts, ensure_ascii=False, indent=0))
         session.tell(filled)
         asked = {split: _asked(session, split, questions, counts, teacher) for split, questions in splits.items()}
-        return run_task(session, AnswerTask(config, module, asked["train"], asked.get("val")), config, status)
+        return AnswerTask(config, module, asked["train"], asked.get("val"))
+
+    return stage.run(session, {**description, "object_names": names}, config, make_task, force=force)
 
 
 def _answerable(data: DataFolder, task: Task) -> dict[str, list[Question]]:
@@ -243,10 +230,10 @@ def _answerable(data: DataFolder, task: Task) -> dict[str, list[Question]]:
 
 
 def _asked(
-    session: Session, split: str, questions: Sequence[Question], counts: Mapping[str, int], teacher: TeacherLike
+    session: stage.Session, split: str, questions: Sequence[Question], counts: Mapping[str, int], teacher: TeacherLike
 ) -> AskedScenes:
     cache = EmbeddingCache(session.data.root / "prepared" / "embeddings", teacher, session.on_progress)
-    bank = load_scenes(session.data, [question.scene_id for question in questions], session.fabric.device)
+    bank = stage.load_scenes(session.data, [question.scene_id for question in questions], session.fabric.device)
     for note in bank.notes:
         session.tell(f"{split}: {note}")
     tokens = session.first(lambda: cache.tokens([asked_text(question) for question in questions]))

@@ -260,11 +260,6 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: missing or damaged ({error}); restore the file, or train again.") from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file."""
-    write_synced(path, (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode())
-
-
 def _in_words(difference: str, found: Mapping[str, Any]) -> str:
     """A difference, for people: three entries are hashes of content."""
     return {

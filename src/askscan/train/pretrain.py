@@ -23,25 +23,11 @@ from askscan.metrics.retrieval import cosine_similarity, recall_at
 from askscan.models.pointnet2 import BackboneIndices
 from askscan.models.pretrainer import Pretrainer
 from askscan.records import Description, SceneBatch
+from askscan.train import stage
 from askscan.train.config import PretrainConfig
 from askscan.train.devices import Devices
 from askscan.train.embeddings import EmbeddingCache, TeacherLike
 from askscan.train.loop import Autocast, OnProgress, RunResult, StepInputs
-from askscan.train.stage import (
-    Say,
-    Session,
-    build,
-    describe,
-    find_init,
-    finished_result,
-    fitted,
-    initialise,
-    load_scenes,
-    named_terms,
-    open_run,
-    open_session,
-    run_task,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +113,7 @@ class PretrainTask:
                 scene_index=batch.scene_index,
                 log_temperature=output.log_temperature,
             )
-        return self.config.weights.total(detection, alignment), named_terms(detection, alignment)
+        return self.config.weights.total(detection, alignment), stage.named_terms(detection, alignment)
 
     def scores(self, share: tuple[int, int], autocast: Autocast) -> dict[str, float]:
         """Recall of each scene's own sentence (its first) and picture (from above) among those of all of val."""
@@ -151,9 +137,9 @@ def embed_scenes(
     parts = []
     for start in range(0, len(bank), size):
         rows = torch.arange(start, start + size, device=bank.xyz.device).clamp(max=len(bank) - 1)
-        generator = torch.Generator(bank.xyz.device).manual_seed(start)
+        points = bank.points(rows, config.inputs, seed=start)
         with autocast():
-            parts.append(module(bank.sample(rows, config.inputs, generator).batch.points).scene_embedding)
+            parts.append(module(points).scene_embedding)
     return torch.cat(parts)[: len(bank)]
 
 
@@ -166,7 +152,7 @@ def pretrain(
     init: Path | None = None,
     devices: Devices | None = None,
     force: bool = False,
-    say: Say = print,
+    say: stage.Say = print,
     on_progress: OnProgress | None = None,
 ) -> RunResult:
     """Pre-train on a data folder's scenes, sentences and pictures, or go on where an earlier call stopped.
@@ -188,9 +174,9 @@ def pretrain(
         DataError: Something is missing in the data folder, or a disk is full.
         WeightsError: `init` does not fit, or the checkpoint is damaged.
     """
-    session = open_session(data, out, config.loop, devices, say, on_progress)
-    found = find_init(init, data)
-    config = fitted(config, init)
+    session = stage.open_session(data, out, config.loop, devices, say, on_progress)
+    found = stage.find_init(init, data)
+    config = stage.fitted(config, init)
     config = replace(config, model=replace(config.model, embedding_width=teacher.embed_width))
     splits = {"train": read_descriptions(data, "train")}
     if data.scanrefer("val").is_file():
@@ -198,24 +184,26 @@ def pretrain(
     if not splits["train"]:
         raise DataError(f"{data.scanrefer('train')}: has no sentences to train on.")
     # Before the folder is claimed: weights that do not fit leave nothing behind.
-    module = build(Pretrainer, config.model, config.loop.seed)
-    filled = initialise(module, found, given=init is not None)
-    description = describe("pretrain", config, teacher, found, data, splits)
-    with open_run(session, description, force=force) as status:
-        if status == "finished":
-            return finished_result(session)
+    module = stage.build(Pretrainer, config.model, config.loop.seed)
+    filled = stage.initialise(module, found, given=init is not None)
+
+    def make_task() -> PretrainTask:
         session.tell(filled)
         guided = {split: _guided(session, split, texts, teacher, config) for split, texts in splits.items() if texts}
-        return run_task(session, PretrainTask(config, module, guided["train"], guided.get("val")), config, status)
+        return PretrainTask(config, module, guided["train"], guided.get("val"))
+
+    return stage.run(
+        session, stage.describe("pretrain", config, teacher, found, data, splits), config, make_task, force=force
+    )
 
 
 def _guided(
-    session: Session, split: str, texts: Sequence[Description], teacher: TeacherLike, config: PretrainConfig
+    session: stage.Session, split: str, texts: Sequence[Description], teacher: TeacherLike, config: PretrainConfig
 ) -> GuidedScenes:
     """Scenes of a split on the device, with embeddings of their sentences and pictures."""
     data, device = session.data, session.fabric.device
     cache = EmbeddingCache(data.root / "prepared" / "embeddings", teacher, session.on_progress)
-    bank = load_scenes(data, [text.scene_id for text in texts], device)
+    bank = stage.load_scenes(data, [text.scene_id for text in texts], device)
     for note in bank.notes:
         session.tell(f"{split}: {note}")
     sentences = session.first(lambda: cache.sentences([text.text for text in texts]))
@@ -239,12 +227,11 @@ def picture_paths(data: DataFolder, split: str, scene_ids: Sequence[str], num_vi
     Raises:
         DataError: A scene has fewer views.
     """
-    numbers = range(1, 1 + num_views)
-    views = {scene_id: [data.view(scene_id, split, number) for number in numbers] for scene_id in scene_ids}
-    missing = [path for paths in views.values() for path in paths if not path.is_file()]
+    pictures = [data.pictures(scene_id, split, num_views) for scene_id in scene_ids]
+    missing = [path for _, *views in pictures for path in views if not path.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0]}: {len(missing)} of {num_views * len(views)} views from inside are missing; "
+            f"{missing[0]}: {len(missing)} of {num_views * len(pictures)} views from inside are missing; "
             f"run `askscan render --views {num_views}` first."
         )
-    return [path for scene_id in scene_ids for path in (data.picture(scene_id, split), *views[scene_id])]
+    return [path for paths in pictures for path in paths]

@@ -200,20 +200,26 @@ def load_scenes(data: DataFolder, scene_ids: Sequence[str], device: torch.device
     return SceneBank.from_scenes([load_prepared(data.prepared(scene_id)) for scene_id in distinct], device)
 
 
-def run_task(session: Session, task: Task, config: PretrainConfig | AnswerConfig, status: RunStatus) -> RunResult:
-    """Train, or go on."""
-    trainer = Trainer(
-        task, config.loop, config.optim, session.folder, session.fabric, session.devices, session.on_progress
-    )
-    return trainer.run(resume=status == "unfinished")
-
-
-def finished_result(session: Session) -> RunResult:
-    """The result of a run that an earlier call finished."""
-    _, progress = session.folder.load_state()
-    if session.fabric.is_global_zero:
-        session.say(f"{session.folder.path}: this run is finished ({progress.step} steps); nothing to do.")
-    return run_result(session.folder, progress, resumed_at=progress.step)
+def run(
+    session: Session,
+    description: dict[str, Any],
+    config: PretrainConfig | AnswerConfig,
+    make_task: Callable[[], Task],
+    *,
+    force: bool,
+) -> RunResult:
+    """Claim the run folder and train, or go on; a run that an earlier call finished needs no task."""
+    folder = session.folder
+    with open_run(session, description, force=force) as status:
+        if status == "finished":
+            _, progress = folder.load_state()
+            if session.fabric.is_global_zero:
+                session.say(f"{folder.path}: this run is finished ({progress.step} steps); nothing to do.")
+            return run_result(folder, progress, resumed_at=progress.step)
+        trainer = Trainer(
+            make_task(), config.loop, config.optim, folder, session.fabric, session.devices, session.on_progress
+        )
+        return trainer.run(resume=status == "unfinished")
 
 
 def _content_hash(path: Path) -> str:

@@ -5,29 +5,20 @@ Compiled code here keeps float32 and the contract's sum order: numba without fas
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from numba import njit
+
+from askscan.compiling import compiled as compiled
 
 BUCKET = 32
 """Points of a bucket: small enough to skip most of the cloud, large enough that testing boxes stays cheap."""
 
 _BITS = 15
 _Result = TypeVar("_Result")
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles with numba, outside the GIL, and keeps the machine code on disk where a folder for it can be written."""
-    plain = inspect.unwrap(function)  # without the type checks that tests put around every function
-    try:
-        return njit(cache=True, nogil=True)(plain)
-    except RuntimeError:  # no writable cache folder
-        return njit(nogil=True)(plain)
 
 
 def for_each_cloud(work: Callable[[int], _Result], b: int) -> list[_Result]:

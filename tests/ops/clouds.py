@@ -1,4 +1,4 @@
-"""Point clouds to check and time the operations on."""
+"""Point clouds to check the operations on."""
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ def room(b: int, n: int, generator: torch.Generator) -> Tensor:
 
 
 def cloud(kind: str, b: int, n: int, seed: int = 0) -> Tensor:
-    """Clouds (b, n, 3): room, uniform, grid (ties), duplicates, cluster (tight, with outliers), padded with zeros."""
+    """Clouds (b, n, 3): room, uniform, grid (ties), duplicates, padded with zeros, and small clusters: tight (alone),
+    outlier (with one far point), cluster (with a few)."""
     generator = torch.Generator().manual_seed(seed)
     if kind == "room":
         return room(b, n, generator)
@@ -29,9 +30,10 @@ def cloud(kind: str, b: int, n: int, seed: int = 0) -> Tensor:
         return torch.randint(0, 12, (b, n, 3), generator=generator) * 0.25
     if kind == "duplicates":
         return torch.ones(b, n, 3) * 0.3
-    if kind == "cluster":
+    if kind in ("tight", "outlier", "cluster"):
         points = points * 0.01
-        points[:, :: max(n // 3, 1)] += 50.0
+        far = {"tight": slice(0), "outlier": slice(n // 2, n // 2 + 1), "cluster": slice(0, n, max(n // 3, 1))}
+        points[:, far[kind]] += 50.0
         return points
     if kind == "padded":
         points[:, n // 2 :] = 0.0
@@ -40,3 +42,7 @@ def cloud(kind: str, b: int, n: int, seed: int = 0) -> Tensor:
 
 
 KINDS = ("room", "uniform", "grid", "duplicates", "cluster", "padded")
+
+LARGE_KINDS = ("room", "uniform", "duplicates", "tight", "outlier")
+LARGE = ((1, 70_001), (1, 500_000), (128, 40_000))
+"""Clouds and points of each; for GPUs alone."""
