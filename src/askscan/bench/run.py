@@ -16,7 +16,7 @@ from askscan.bench.timing import ceilings, environment
 Suites = Literal["ops", "steps", "all"]
 _QUICK = Size(num_scenes=4, num_points=1000, texts_per_scene=8, num_answers=50, width=32)
 _CPU = Size(num_scenes=8)
-_GROWTH_POINTS = (10_000, 20_000, 40_000, 100_000, 200_000)
+_GROWTH_POINTS = (10_000, 20_000, 40_000, 100_000, 200_000, 500_000)
 
 
 def run_bench(

@@ -79,6 +79,8 @@ VARIANTS = (
     Variant(recipe="paper", stage="answers", goal=(137.0, 14.0)),
     Variant(recipe="paper-fast", stage="pretrain", texts=8),
     Variant(recipe="paper-fast", stage="answers", texts=8, goal=(137.0, 18.0)),
+    Variant(recipe="paper-fast", stage="pretrain", scenes=4, texts=8),
+    Variant(recipe="paper-fast", stage="answers", scenes=4, texts=8),
     Variant(recipe="paper", stage="pretrain", precision="32-true", goal=(137.0, 14.0)),
     Variant(recipe="paper", stage="answers", precision="32-true", goal=(137.0, 14.0)),
     Variant(recipe="rooms", stage="pretrain", texts=16),
@@ -96,7 +98,7 @@ GROWTH = tuple(
     Variant(recipe="paper-fast", stage="answers", scenes=scenes, texts=texts, points=points)
     for scenes, texts, points in (
         *((16, 8, points) for points in (10_000, 20_000, 40_000)),
-        *((scenes, 8, 30_000) for scenes in (4, 8, 32)),
+        *((scenes, 8, 30_000) for scenes in (8, 32)),
         *((16, texts, 30_000) for texts in (1, 4, 16, 32)),
     )
 )
