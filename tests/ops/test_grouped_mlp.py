@@ -329,6 +329,7 @@ def test_two_ranks_equal_one(implementation: str) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("shared_kb", [99, 163, 227])
 @pytest.mark.parametrize(
     ("n", "m", "k", "c", "widths", "positions"),
     [
@@ -338,11 +339,25 @@ def test_two_ranks_equal_one(implementation: str) -> None:
         (512, 256, 16, 512, (128, 128, 128), True),
     ],
 )
-def test_kernels_at_real_sizes(n: int, m: int, k: int, c: int, widths: tuple[int, int, int], positions: bool) -> None:
+def test_kernels_at_real_sizes(
+    n: int,
+    m: int,
+    k: int,
+    c: int,
+    widths: tuple[int, int, int],
+    positions: bool,
+    shared_kb: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As launched on consumer cards (99 KB of shared memory a program), an A100 (163) and Hopper (227)."""
+    function = kernels(torch.bfloat16)
+    from askscan.ops.cuda import grouped_mlp as cuda
+
+    monkeypatch.setattr(cuda, "shared_memory", lambda device: shared_kb << 10)
     case = kernel_case(4, n, m, k, c, widths, positions)
     truth = run(reference.grouped_mlp, case, torch.float32)
-    found = run(kernels(torch.bfloat16), case, torch.float32)
-    again = run(kernels(torch.bfloat16), case, torch.float32)
+    found = run(function, case, torch.float32)
+    again = run(function, case, torch.float32)
     # Gradients pass six roundings to 8 bits and near-ties of the maximum: torch's own in bfloat16 are off by up to a
     # fifth on these random inputs. The kernels must not be further from float32 than those are.
     with torch.autocast("cuda", torch.bfloat16):
