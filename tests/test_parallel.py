@@ -1,5 +1,9 @@
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +47,39 @@ def test_interrupts_are_for_the_first_process_alone() -> None:
 def test_a_process_that_was_ended_is_told() -> None:
     with pytest.raises(DataError, match=r"end: a process was ended from outside.*fewer --processes"):
         list(in_processes(_end, [1, 2], 2, what="end"))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up in /proc")
+def test_processes_end_with_the_first(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(_SLEEPER)
+    first = subprocess.Popen([sys.executable, "sleeper.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    workers = [int(first.stdout.readline()) for _ in range(2)]
+    assert all(Path(f"/proc/{pid}").exists() for pid in workers)
+    first.kill()
+    first.wait()
+    until = time.monotonic() + 30
+    while any(_runs(pid) for pid in workers):
+        assert time.monotonic() < until, "a process outlives the one that it worked for"
+        time.sleep(0.1)
+
+
+_SLEEPER = """
+import os, time
+from askscan.parallel import in_processes
+
+def sleep(number):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(in_processes(sleep, [1, 2], 2, what="sleep"))
+"""
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from askscan.errors import DataError
@@ -34,11 +36,7 @@ def in_processes(
             yield item, work(item)
         return
     # Fresh processes: a fork would copy threads' locks (progress bars, numba, torch) in whatever state they are.
-    # Ctrl-C is for this process alone: the others end their item and are told to stop.
-    quiet = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(
-        min(processes, len(items)), get_context("spawn"), initializer=signal.signal, initargs=quiet
-    )
+    pool = ProcessPoolExecutor(min(processes, len(items)), get_context("spawn"), initializer=_begin)
     try:
         futures = {pool.submit(work, item): item for item in items}
         for future in as_completed(futures):
@@ -47,3 +45,19 @@ def in_processes(
         raise DataError(f"{what}: a process was ended from outside (out of memory?); use fewer --processes.") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Ctrl-C is for the first process alone: the others end their item and are told to stop. If it is killed, they end.
+
+    Without that they would wait for work for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

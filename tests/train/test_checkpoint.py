@@ -55,10 +55,29 @@ def test_another_configuration_is_refused_and_nothing_touched(tmp_path: Path):
     assert not folder.state.exists()
 
 
+def test_a_run_that_never_took_a_step_gives_way(tmp_path: Path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.open(DESCRIPTION) == "new"
+    folder.answers.write_text("{}")
+    other = {**DESCRIPTION, "config": {"loop": {"seed": 2}}}
+    assert folder.open(other) == "new"
+    assert not folder.answers.exists()
+    folder.metrics.write_text("step,loss\n50,1.0\n")
+    with pytest.raises(ConfigError, match="another configuration"):
+        folder.open(DESCRIPTION)
+    notes = RunFolder(tmp_path / "notes")
+    notes.path.mkdir()
+    notes.config.write_text("mine: 1\n")
+    with pytest.raises(ConfigError, match="another configuration"):
+        notes.open(DESCRIPTION)
+    assert notes.config.read_text() == "mine: 1\n"
+
+
 def test_a_refused_run_is_told_what_differs_and_where_to_go(tmp_path: Path):
     hashes = {"teacher": "ed57", "teacher_name": "clip", "init": "4aa0", "data": "8700", "collection": "9 texts"}
     folder = RunFolder(tmp_path / "run")
     folder.open({**DESCRIPTION, **hashes})
+    folder.metrics.write_text("step,loss\n50,1.0\n")
     for key, said in (("teacher", "clip"), ("init", r"log\.txt"), ("data", "9 texts")):
         with pytest.raises(ConfigError, match=rf"other.*{said}.*give another --out, or --force") as refused:
             folder.open({**DESCRIPTION, **hashes, key: "beef"})

@@ -117,6 +117,8 @@ class RunFolder:
         if found is not None:
             ignored = {key: None for key in _IGNORED}
             difference = first_difference({**found, **ignored}, {**description, **ignored})
+            if difference is not None and not self._trained(found):
+                return False
             if difference is not None:
                 start = f" (with --init {self.path} it starts from its weights)" if self.model.is_file() else ""
                 raise ConfigError(
@@ -159,6 +161,11 @@ class RunFolder:
         self._settle(progress)
         self._check_model(progress)
         return "finished" if progress.finished else "unfinished"
+
+    def _trained(self, found: Mapping[str, Any]) -> bool:
+        """Whether there is anything to lose: figures, a checkpoint, a model, or a config.yaml that is not ours."""
+        ours = {"version", "stage", "config"} <= found.keys()
+        return not ours or any(path.exists() for path in (self.metrics, self.state, self.model))
 
     def _description(self) -> dict[str, Any] | None:
         if not self.config.is_file():
