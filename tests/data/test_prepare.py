@@ -82,7 +82,7 @@ def test_unknown_labels_are_an_option(tiny: DataFolder) -> None:
 
 
 def test_a_dead_process_is_told(tiny: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signal.SIG_IGN", "no handler")  # the processes fail as they start
+    monkeypatch.setattr("askscan.parallel._begin", os.abort)  # the processes end as they start
     write_tiny_scene(tiny.root, tiny_scene(3, 600))
     with pytest.raises(DataError, match="use fewer --processes"):
         prepare(tiny, processes=2)

@@ -62,18 +62,23 @@ def test_boxes_go_back_to_the_axes_and_units_of_the_file(tmp_path: Path) -> None
     np.testing.assert_allclose(box.size, np.ptp(box.corners, axis=0), atol=1e-6)
 
 
-def test_what_is_missing_is_said_and_bad_points_are_left_out(tmp_path: Path) -> None:
-    room = furnished_room()
-    vertices = room.vertices.copy()
-    vertices[:7] = np.nan
-    write_ply(tmp_path / "a.ply", replace(room, vertices=vertices))
+def test_missing_colours_are_said(tmp_path: Path) -> None:
+    write_ply(tmp_path / "a.ply", furnished_room())
     scan = read_scan(tmp_path / "a.ply")
-    assert scan.mesh.colors is None and np.isfinite(scan.mesh.vertices).all()
-    assert len(scan.mesh.vertices) == len(vertices) - 7 and scan.mesh.faces.max() < len(scan.mesh.vertices)
-    assert scan.notes == (
-        f"7 of {len(vertices)} points without coordinates were left out.",
-        "The scan has no colours: it is asked and drawn in grey.",
+    assert scan.mesh.colors is None
+    assert scan.notes == ("The scan has no colours: it is asked and drawn in grey.",)
+
+
+def test_points_that_a_depth_camera_did_not_see_are_left_out(tmp_path: Path) -> None:
+    vertices = furnished_room().vertices.copy()
+    vertices[:7] = np.nan
+    header = (
+        f"FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nWIDTH {len(vertices)}\nHEIGHT 1\nPOINTS {len(vertices)}\nDATA ascii\n"
     )
+    (tmp_path / "a.pcd").write_text(header + "\n".join(" ".join(map(str, row)) for row in vertices))
+    scan = read_scan(tmp_path / "a.pcd")
+    assert np.isfinite(scan.mesh.vertices).all() and len(scan.mesh.vertices) == len(vertices) - 7
+    assert f"7 of {len(vertices)} points without coordinates were left out." in scan.notes
 
 
 def test_strays_far_away_are_left_out(tmp_path: Path) -> None:
@@ -106,9 +111,11 @@ def test_files_that_are_no_scans_are_refused_with_one_sentence(tmp_path: Path) -
     room = colored_room()
     few = replace(room, vertices=room.vertices[:10], faces=room.faces[:0], colors=room.colors[:10])  # type: ignore[index]
     nan = replace(room, vertices=np.full_like(room.vertices, np.nan))
+    one_nan = replace(room, vertices=np.concatenate([[[0, np.nan, 0]], room.vertices[1:]]).astype(np.float32))
     for mesh, reason in (
         (few, "only 10 points"),
-        (nan, "all .* NaN"),
+        (nan, f"{len(room.vertices)} of {len(room.vertices)} points have NaN"),
+        (one_nan, f"1 of {len(room.vertices)} points have NaN"),
         (replace(room, vertices=np.zeros_like(room.vertices)), "at one place"),
         (replace(room, vertices=room.vertices * np.float32([1, 0, 0])), "on one line"),
         (replace(room, vertices=room.vertices * np.float32(1e20)), "units apart"),

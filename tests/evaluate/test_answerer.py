@@ -72,7 +72,8 @@ def test_objects_are_found_once_in_the_axes_of_the_file(tmp_path: Path) -> None:
 
 def test_a_question_without_a_known_kind_is_answered_with_a_warning() -> None:
     scan = Scan(name="room", mesh=room(), from_file=np.eye(4))
-    asked = ("Where is the xylophone?", "Where is the bed?", "What is the largest object?")
-    unknown, bed, anything = askscan.load(device="cpu").ask(scan, *asked)
+    asked = ("Where is the xylophone?", "Where is the bed?", "What is the largest object?", "Is the bed red?")
+    unknown, bed, anything, yes_or_no = askscan.load(device="cpu").ask(scan, *asked)
     assert unknown.warning is not None and "no kind of object" in unknown.warning
     assert bed.warning is None and anything.warning is None
+    assert yes_or_no.warning is not None and "yes or no" in yes_or_no.warning

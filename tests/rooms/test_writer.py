@@ -123,7 +123,7 @@ def test_foreign_folders_are_left_alone(collection: Path, tmp_path: Path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
     with pytest.raises(ConfigError, match="of other settings"):
         write_collection(collection, 3, 41)
-    with pytest.raises(ConfigError, match="0 or more"):
+    with pytest.raises(ConfigError, match="at least 1"):
         write_collection(tmp_path / "new", 0, 0)
     assert not (tmp_path / "new").exists()
 

@@ -68,6 +68,8 @@ def ask(
     """
     if not questions:
         raise ConfigError('no question was given; ask something such as "What is next to the bed?".')
+    if not all(question.strip() for question in questions):
+        raise ConfigError('a question is empty; ask something such as "What is next to the bed?".')
     if answers < 1:
         raise ConfigError(f"--answers must be at least 1, not {answers}.")
     check_picture(picture)
@@ -136,12 +138,13 @@ def write_picture(path: Path, scan: Scan, found: tuple[Answer, ...], size: int =
     from askscan.render.pictures import signature
     from askscan.render.topdown import top_down
 
-    colored = [(a, a.answers[0], _COLORS[i % len(_COLORS)]) for i, a in enumerate(found)]
-    boxes = [DrawnBox(corners=a.aligned_corners, label=best.answer, color=color) for a, best, color in colored]
-    captions = [
-        Caption(color=color, title=a.question, text=f"{best.answer} ({best.confidence:.0%})")
-        for a, best, color in colored
-    ]
+    boxes, captions = [], []
+    for i, answer in enumerate(found):
+        number = f"{i + 1}. " if len(found) > 1 else ""
+        color, best = _COLORS[i % len(_COLORS)], answer.answers[0]
+        boxes.append(DrawnBox(corners=answer.aligned_corners, label=number + best.answer, color=color))
+        said = f"{best.answer} ({best.confidence:.0%})"
+        captions.append(Caption(color=color, title=number + answer.question, text=said))
     image = with_captions(draw(top_down(scan.mesh, size=size), boxes).image, captions)
     with replacing(path) as temporary:
         kind = "PNG" if path.suffix.lower() == ".png" else "JPEG"

@@ -23,7 +23,7 @@ OutPosition = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT",
 def rooms(
     out: OutPosition,
     *,
-    scenes: int = 30,
+    scenes: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None,
     seed: int = 0,
     val: Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")] = None,
     layout: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE...", help_behavior_hint="")] = (),
@@ -35,7 +35,7 @@ def rooms(
     Their files are laid out as those of ScanNet, ScanRefer and ScanQA.
 
     Args:
-        scenes: Rooms to generate.
+        scenes: Rooms to generate; default: 30, and none with --layout.
         seed: Of the first room; room i has seed + i, and everything about it follows from that number.
         val: Rooms at the end that make the split val; default: a fifth.
         layout: Layout files (labelled boxes in JSON) that become rooms after the generated ones.
@@ -46,7 +46,7 @@ def rooms(
     with progress("rooms") as update:
         written = write_collection(
             out,
-            scenes,
+            scenes if scenes is not None else 0 if layout else 30,
             seed,
             num_val=val,
             layouts=layout,

@@ -144,7 +144,8 @@ def write_ply(path: Path, mesh: Mesh, comments: Sequence[str] = ()) -> None:
 def _read_header(path: Path, file: BinaryIO) -> tuple[str, tuple[_Element, ...]]:
     """Byte order (empty: ascii) and elements; the file stands at the first byte after the header."""
     if file.readline(_MAX_LINE).strip() != b"ply":
-        raise DataError(f"{path}: not a PLY file (it does not begin with the line `ply`)")
+        what = "is empty" if path.stat().st_size == 0 else "does not begin with the line `ply`"
+        raise DataError(f"{path}: not a PLY file (it {what}); give a PLY file")
     order: str | None = None
     elements: list[tuple[str, int, list[_Property]]] = []
     for _ in range(_MAX_HEADER_LINES):

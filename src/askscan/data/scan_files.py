@@ -149,10 +149,11 @@ def _finite(path: Path, mesh: Mesh, min_points: int = MIN_POINTS) -> tuple[Mesh,
     """Drop vertices that are nowhere or far from all others, and refuse what cannot be a scan."""
     finite = np.isfinite(mesh.vertices).all(axis=1)
     notes = []
-    if len(finite) and not finite.any():
-        raise DataError(f"{path}: all {len(finite)} points have NaN or infinite coordinates; export it again")
     if not finite.all():
-        notes.append(f"{len(finite) - int(finite.sum())} of {len(finite)} points without coordinates were left out.")
+        count = f"{len(finite) - int(finite.sum())} of {len(finite)} points"
+        if not finite.any() or path.suffix.lower() != ".pcd":
+            raise DataError(f"{path}: {count} have NaN or infinite coordinates; remove them, or export it again")
+        notes.append(f"{count} without coordinates were left out.")  # a PCD keeps a place for what was not seen
         mesh = keep_vertices(mesh, finite)
     near = _near_the_others(mesh)
     if not near.all():

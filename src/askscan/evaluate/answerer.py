@@ -31,6 +31,9 @@ from askscan.train.embeddings import SENTENCE_PREFIX, TeacherLike
 MAX_POINTS = 60_000
 """Points of a scan that are put on the device; the model samples from them."""
 
+_YES_OR_NO = {"is", "are", "was", "were", "does", "do", "did", "can", "has", "have", "will"}
+"""How questions begin that ask for yes or no."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedAnswer:
@@ -268,7 +271,10 @@ class Answerer:
     def _warning(self, question: str) -> str | None:
         if not self.run.object_names:
             return None
-        words = set(re.findall(r"[a-z]+", question.lower()))
+        first, *others = re.findall(r"[a-z]+", question.lower()) or [""]
+        words = {first, *others}
+        if first in _YES_OR_NO and not {"yes", "no"} & self.run.answer_counts.keys():
+            return "the model was trained to answer no question with yes or no: the answer may mean nothing"
         if words & {"object", "objects", "thing", "things"}:  # generated questions ask so, too: the largest object
             return None
         words |= {word[:-2] for word in words if word.endswith("es")} | {

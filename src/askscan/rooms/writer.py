@@ -96,10 +96,13 @@ def write_collection(
     """
     total = num_scenes + len(layouts)
     num_val = max(1, total // 5) if num_val is None else num_val
-    if num_scenes < 0 or total < 1 or not 0 <= num_val <= total or seed < 0 or min_questions < 0:
+    asked = {"scenes": num_scenes, "val": num_val, "seed": seed, "min-questions": min_questions}
+    for name, value in asked.items():
+        if value < 0:
+            raise ConfigError(f"--{name} must be 0 or more, not {value}.")
+    if total < 1 or num_val > total:
         raise ConfigError(
-            f"{num_scenes} scenes, {num_val} of them for val, seed {seed}, at least {min_questions} questions a room: "
-            "all must be 0 or more, val at most all."
+            f"{total} scenes in all, {num_val} of them for val: at least 1, and not more for val than all."
         )
     for layout in layouts:
         read_layout(layout, seed)  # a file with a fault stops the command before anything is written
