@@ -15,7 +15,7 @@ def test_the_figure_is_drawn_from_the_details_of_an_evaluation(tmp_path: Path, c
     entries = [
         {
             "question_id": str(number),
-            "scene_id": "scene0000_00",
+            "scene_id": f"scene000{number % 2}_00",
             "question": "What is it?",
             "type": "object",
             "right_answers": ["bed"],
@@ -35,5 +35,8 @@ def test_the_figure_is_drawn_from_the_details_of_an_evaluation(tmp_path: Path, c
         f"{said} % said, {right} % right, {count} questions".split()
         for said, right, count in ((10.0, 0.0, 2), (90.0, 75.0, 4))
     ]
-    assert lines[2] == "expected calibration error 13.3 %"  # (4 x 15 + 2 x 10) / 6
+    assert lines[2].startswith("expected calibration error 13.3 % [")  # (4 x 15 + 2 x 10) / 6
+    plain = json.loads((tmp_path / "one.json").read_text())
+    assert plain["num_questions"] == 6 and [b["count"] for b in plain["bins"]] == [2, 4]
+    assert plain["ece_interval"][0] <= plain["ece"] <= plain["ece_interval"][1]
     assert "<svg" in figures[0].read_text() and figures[0].read_bytes() == figures[1].read_bytes()

@@ -50,6 +50,8 @@ def test_all_baselines_in_one_table_with_intervals(
     names = (blind, "most frequent answer", "oracle box", "random proposal")
     rows = {name: next(line for line in table.splitlines() if name in line) for name in names}
     exact = Scores.load(files / "blind" / "scores.val.json")
+    baseline = files / "answers" / "baselines" / "most-frequent-answer"
+    assert len(json.loads((baseline / "details.val.json").read_text())) == 12
     low, high = exact.intervals["EM@1"]
     assert f"{exact.figures['EM@1']:.1f} [{low:.1f}, {high:.1f}]" in rows[blind]
     assert all("[" in row for row in rows.values())
@@ -59,6 +61,27 @@ def test_all_baselines_in_one_table_with_intervals(
     assert printed["num_questions"] == 12
     assert set(printed["beside"]) == set(names)
     assert printed["beside"][blind]["EM@1"] == pytest.approx(exact.figures["EM@1"], abs=1e-3)
+
+
+def test_java_takes_long_which_is_said_and_can_be_left_out(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert evaluate(files, "blind", "--out", str(tmp_path)) == 0
+    tried: list[bool] = []
+
+    def score_file(*_: object, java: bool, **__: object) -> Scores:
+        tried.append(java)
+        return Scores.load(tmp_path / "scores.val.json")
+
+    monkeypatch.setattr("askscan.evaluate.score.score_file", score_file)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    capsys.readouterr()
+    command = ["score", str(tmp_path / "predictions.val.json"), str(files)]
+    assert cli.main([*command, "--json"]) == 0
+    assert "--no-java" in capsys.readouterr().err
+    assert cli.main([*command, "--no-java", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+    assert tried == [True, False]
 
 
 def test_figures_of_classes_are_in_the_file_and_not_in_the_table(files: Path, capsys: pytest.CaptureFixture[str]):

@@ -289,8 +289,8 @@ def test_bad_prediction_files_are_counted(refuse: Refuse, data: Path, tmp_path: 
     assert "predictions.json" in refuse("score", path, data)
     path.write_text(json.dumps([{"question_id": "val-nobody", "answer_top10": ["red"]}]))
     said = refuse("score", path, data)
-    assert "1 unknown question ids" in said
-    assert "12 questions without a prediction" in said
+    assert "unknown question ids: 1" in said
+    assert "questions without a prediction: 12" in said
 
 
 def test_evaluating_a_run_writes_its_files(data: Path, blind: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -54,6 +54,14 @@ def draw(bank: SceneBank, seed: int = 0, rows=(2, 0, 1, 0), **options):
     return bank.sample(torch.tensor(rows), inputs, torch.Generator().manual_seed(seed), **options)
 
 
+def test_a_scene_as_it_stands_is_always_shown_by_the_same_points(bank: SceneBank) -> None:
+    many = bank.points(torch.tensor([2, 0, 1]), ALL)
+    for row, own in zip((2, 0, 1), many, strict=True):
+        assert torch.equal(bank.points(torch.tensor([row]), ALL)[0], own)
+        count = len(SCENES[row].xyz)
+        np.testing.assert_array_equal(own[:, :3], SCENES[row].xyz[np.arange(500) % count])
+
+
 def point_index(points: torch.Tensor) -> np.ndarray:
     rgb = np.round(points[..., 3:6].numpy() * 256 + np.array([109.8, 97.2, 83.8])).astype(int)
     return rgb[..., 0] + 256 * rgb[..., 1]

@@ -33,7 +33,10 @@ def test_the_most_frequent_answer_of_each_type() -> None:
 
 def test_scores_of_frequent_answers(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
-    scores = most_frequent_answers(folder)
+    scores = most_frequent_answers(folder, details=tmp_path / "details.val.json")
+    entries = json.loads((tmp_path / "details.val.json").read_text())
+    assert scores.figures["EM@1"] == pytest.approx(100 * np.mean([entry["em"] for entry in entries]))
+    assert {(e["acc25"], e["acc50"], e["iou"], e["best_iou"]) for e in entries} == {(None,) * 4}
     train, val = (json.loads(folder.scanqa(split).read_text()) for split in ("train", "val"))
     answers = [q["answers"][0] for q in train]
     top = min(set(answers), key=lambda a: (-answers.count(a), a))
@@ -45,19 +48,21 @@ def test_reach_and_chance_of_proposals(tmp_path: Path) -> None:
     folder = write_data(tmp_path)
     asked = json.loads(folder.scanqa("val").read_text())
     entries = [
-        {"question_id": q["question_id"], "best_iou": 0.6 if i % 2 else 0.3, "random_iou": 0.3 if i < 3 else 0.0}
+        {"question_id": q["question_id"], "proposal_ious": [0.6, 0.3, 0.1, 0.0] if i % 2 else [0.3]}
         for i, q in enumerate(asked)
     ]
     details = tmp_path / "details.val.json"
     details.write_text(json.dumps(entries))
     rows = proposal_baselines(details, folder)
     assert rows["oracle box"].figures["Acc@0.25"] == 100 and rows["oracle box"].figures["Acc@0.5"] == 50
-    assert rows["random proposal"].figures["Acc@0.25"] == pytest.approx(25)
+    random = rows["random proposal"].figures  # what drawing one is worth on average, not one draw
+    assert random["Acc@0.25"] == pytest.approx(100 * (0.5 + 1) / 2)
+    assert random["Acc@0.5"] == pytest.approx(100 * (0.25 + 0) / 2)
     assert "Acc@0.25" in rows["oracle box"].intervals
     details.write_text(json.dumps(entries[1:]))
     with pytest.raises(DataError, match="no details file"):
         proposal_baselines(details, folder)
-    details.write_text(json.dumps([{"question_id": q["question_id"]} for q in asked]))
+    details.write_text(json.dumps([{"question_id": q["question_id"], "proposal_ious": None} for q in asked]))
     assert proposal_baselines(details, folder) == {}
 
 

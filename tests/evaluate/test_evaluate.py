@@ -1,6 +1,7 @@
 """A small run evaluated, controlled with other rooms' scans, and asked for a submission."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from askscan.data.annotations import read_questions
 from askscan.data.folder import DataFolder
 from askscan.data.prepared import load_prepared
 from askscan.errors import ConfigError, DataError
+from askscan.evaluate import predict as predicting
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate, predict_submission
 from askscan.evaluate.prediction_file import read_predictions
 from askscan.evaluate.runs import Run, load_run
@@ -60,6 +62,7 @@ def test_files_agree_with_scores(run: Run, folder: DataFolder, tmp_path: Path) -
     assert alone.figures == pytest.approx({name: scores.figures[name] for name in alone.figures})
     assert {"mAP@0.25", "AR@0.5", "AP@0.25 chair", "language accuracy"} <= scores.figures.keys()
     assert done[-1][0] == done[-1][1]
+    assert any("classes do not occur here" in note for note in scores.notes)
     entries = json.loads(files.details.read_text())
     assert [entry["question_id"] for entry in entries] == [q.question_id for q in read_questions(folder, "val")]
     right = [entry["answers"][0] in entry["right_answers"] for entry in entries]
@@ -69,7 +72,10 @@ def test_files_agree_with_scores(run: Run, folder: DataFolder, tmp_path: Path) -
     for entry in entries:
         assert entry["confidence"] == sorted(entry["confidence"], reverse=True)
         assert len(entry["confidence"]) == len(entry["answers"])
-        assert entry["best_iou"] >= max(entry["random_iou"], 0) and entry["best_iou"] >= entry["iou"] - 1e-4
+        assert entry["em"] == (entry["answers"][0] in entry["right_answers"])
+        assert entry["em10"] == bool(set(entry["answers"]) & set(entry["right_answers"]))
+        assert (entry["acc25"], entry["acc50"]) == (entry["iou"] >= 0.25, entry["iou"] >= 0.5)
+        assert entry["best_iou"] == max(entry["proposal_ious"]) and entry["iou"] in entry["proposal_ious"]
         scene = load_prepared(folder.prepared(entry["scene_id"]))
         slot = list(scene.object_id).index(int(entry["question_id"][-1]) + 10)
         np.testing.assert_allclose(
@@ -82,6 +88,26 @@ def test_the_same_twice(run: Run, folder: DataFolder, tmp_path: Path) -> None:
     assert first == second
     read = [EvaluationFiles.of(tmp_path / name, "val").predictions.read_bytes() for name in "ab"]
     assert read[0] == read[1]
+
+
+def test_answers_depend_neither_on_the_other_scenes_of_a_step_nor_on_how_many_questions_it_holds(
+    run: Run, folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(run.config, AnswerConfig)
+    found = []
+    for scenes_per_step, texts in ((2, 16), (1, 1), (3, 2)):
+        monkeypatch.setattr(predicting, "TEXTS_PER_SCENE", texts)
+        config = replace(run.config, loop=replace(run.config.loop, scenes_per_step=scenes_per_step))
+        out = tmp_path / f"{scenes_per_step}-{texts}"
+        evaluate(replace(run, config=config), folder, "train", out=out, teacher=StandInTeacher(), java=False)
+        found.append(json.loads(EvaluationFiles.of(out, "train").details.read_text()))
+    assert max(Counter(entry["scene_id"] for entry in found[0]).values()) > 2
+    for other in found[1:]:
+        for mine, entry in zip(found[0], other, strict=True):
+            assert entry["iou"] in entry["proposal_ious"]
+            assert entry["answers"] == mine["answers"]
+            for key in ("confidence", "proposal_ious", "iou"):
+                assert entry[key] == pytest.approx(mine[key], abs=1e-4)
 
 
 def test_another_rooms_scan_changes_confidence_and_has_no_boxes(run: Run, folder: DataFolder, tmp_path: Path) -> None:

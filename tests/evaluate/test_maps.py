@@ -65,7 +65,9 @@ def test_separated_types_score_100_and_unknown_ones_do_not_count():
     assert scores["room type silhouette"] > 99
     more = type_scores(np.concatenate([rows[:6]] * 3), ["a", "a", "a", "b", "b", "b"] * 3)
     assert more["room type k-NN"] == 100
-    assert type_scores(rows[:1], ["a"]) == {}
+    assert type_scores(rows[:1], ["a"]) == {} and type_scores(rows[:2], ["", ""]) == {}
+    alone = type_scores(rows, ["a", "a", "a", "b", "b", "b", "c"])  # no other scene is of type c
+    assert alone["room type k-NN"] == scores["room type k-NN"] and alone["room type most frequent"] == 50
     assert "room type silhouette" not in type_scores(rows[:3], ["a"] * 3)
 
 

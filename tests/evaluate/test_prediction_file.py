@@ -55,24 +55,42 @@ def test_single_answers_and_no_boxes_are_said(tmp_path: Path) -> None:
     entries = [{"question_id": q.question_id, "answer": "chair"} for q in QUESTIONS]
     found = read_predictions(written(tmp_path / "p.json", entries), QUESTIONS)
     assert [p.answers for p in found.predictions] == [("chair",)] * 4
-    assert len(found.notes) == 2 and "EM@10" in found.notes[0] and "Acc" in found.notes[1]
+    assert len(found.notes) == 1 and "Acc" in found.notes[0]
+
+
+def test_boxes_without_a_volume_are_counted(tmp_path: Path) -> None:
+    flat = [[x, y, 0.5] for x, y, _ in BOX]
+    entries = [entry(0), entry(1, bbox=flat), entry(2, bbox=[[1, 2, 3]] * 8), entry(3)]
+    found = read_predictions(written(tmp_path / "p.json", entries), QUESTIONS)
+    assert found.notes == ("Boxes without a volume: 2; they overlap nothing.",)
+
+
+def test_boxes_may_be_rounded(tmp_path: Path) -> None:
+    noisy = (np.array(BOX) + np.random.default_rng(0).uniform(-4e-4, 4e-4, (8, 3))).tolist()
+    entries = [entry(i, bbox=noisy) for i in range(4)]
+    assert read_predictions(written(tmp_path / "p.json", entries), QUESTIONS).notes == ()
+
+
+def test_an_object_in_place_of_a_list_is_told_what_a_prediction_file_is(tmp_path: Path) -> None:
+    message = fault(tmp_path, {"predictions": [entry(0)]})
+    assert "expected a list" in message and "{question_id, answer_top10, bbox}" in message
 
 
 def test_all_faults_at_once_with_counts_and_examples(tmp_path: Path) -> None:
     entries = [entry(0), entry(0), entry(1, question_id="test-7"), entry(2, bbox=BOX[:7]), 5, {"answer": "x"}]
     message = fault(tmp_path, entries)
     for part in (
-        "1 question ids that occur more than once (val-0)",
-        "1 unknown question ids ('test-7')",
-        "2 questions without a prediction (val-1, val-3)",
-        "1 malformed boxes",
-        "2 entries without a question_id (entry 4, entry 5)",
+        "question ids that occur more than once: 1 (val-0)",
+        "unknown question ids: 1 ('test-7')",
+        "questions without a prediction: 2 (val-1, val-3)",
+        "malformed boxes (expected 8 corners of 3 finite numbers in `bbox`): 1 (val-2)",
+        "entries without a question_id: 2 (entry 4, entry 5)",
     ):
         assert part in message
 
 
 def test_many_examples_are_cut(tmp_path: Path) -> None:
-    assert "4 questions without a prediction (val-0, val-1, val-2, ...)" in fault(tmp_path, [])
+    assert "questions without a prediction: 4 (val-0, val-1, val-2, ...)" in fault(tmp_path, [])
 
 
 @pytest.mark.parametrize(
@@ -84,6 +102,9 @@ def test_many_examples_are_cut(tmp_path: Path) -> None:
         {"bbox": [[0, 0, float("nan")]] * 8},
         {"bbox": [[0, 0, 1e300]] * 8},
         {"bbox": [[0, 0, True]] * 8},
+        {"bbox": [[0, 0, 0]] * 7 + [[1, 1, 1]]},
+        {"bbox": [*BOX[:7], BOX[0]]},
+        {"bbox": [[0.6 * x - 0.8 * y, 0.8 * x + 0.6 * y, z] for x, y, z in BOX]},
         {"answer_top10": []},
         {"answer_top10": ["a"] * 11},
         {"answer_top10": [1]},
@@ -144,9 +165,9 @@ def test_submissions_need_ten_answers_a_box_and_every_question(tmp_path: Path) -
     assert check_submission(written(path, whole), folder, "test_w_obj") == 4
     without_box = [{key: value for key, value in one.items() if key != "bbox"} for one in whole]
     for entries, message in (
-        (whole[:-1], "1 questions without a prediction"),
-        ([*whole[:-1], entry(3)], r"1 predictions \(first val-3\) have not 10 answers"),
-        (without_box, "4 predictions .* have not a bbox"),
+        (whole[:-1], "questions without a prediction: 1"),
+        ([*whole[:-1], entry(3)], r"without 10 answers.*: 1 \(first val-3\)"),
+        (without_box, "without a bbox.*: 4"),
     ):
         with pytest.raises(DataError, match=message):
             check_submission(written(path, entries), folder, "test_w_obj")

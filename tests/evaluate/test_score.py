@@ -71,6 +71,17 @@ def test_by_hand(folder: DataFolder) -> None:
     assert plain["num_questions"] == 12 and plain["EM@1"] == pytest.approx(66.6667)
 
 
+def test_em10_counts_all_questions_of_a_system_that_ranks_any(folder: DataFolder) -> None:
+    ranked = predicted(folder)
+    mixed = [p if row % 2 else replace(p, answers=p.answers[:1]) for row, p in enumerate(ranked)]
+    scores = score_of(folder, mixed)  # of every sixth question the only answer is wrong
+    assert scores.figures["EM@10"] == pytest.approx(100 * 10 / 12)
+    assert "Questions with a single answer: 6 of 12; for EM@10 that one counts." in scores.notes
+    single = score_of(folder, [replace(p, answers=p.answers[:1]) for p in ranked])
+    assert "EM@10" not in single.figures and "One answer per question: EM@10 is left out." in single.notes
+    assert not any("EM@10" in note for note in score_of(folder, ranked).notes)
+
+
 def test_overlap_of_shifted_boxes(folder: DataFolder) -> None:
     """A box shifted by d along an edge of length a overlaps by (a - d) / (a + d)."""
     predictions, questions = predicted(folder, shift_m=0.3), read_questions(folder, "val")

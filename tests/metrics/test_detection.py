@@ -77,6 +77,7 @@ def test_equals_the_slow_protocol(threshold: float) -> None:
     assert len(result) == 2 + 2 * 4  # classes that never occur have no row of their own
     assert result[f"mAP@{threshold}"] == pytest.approx(100 * slow[:, 0].mean())
     assert result[f"AR@{threshold}"] == pytest.approx(100 * slow[:, 1].mean())
+    assert metric.absent_classes == CLASS_NAMES[4:]  # the means count 0 for each of them
 
 
 def test_perfect_detections_score_100_over_the_classes_that_are_predicted() -> None:
@@ -94,3 +95,4 @@ def test_perfect_detections_score_100_over_the_classes_that_are_predicted() -> N
 
 def test_nothing_scores_nothing() -> None:
     assert Detection().compute(0.25) == {"mAP@0.25": 0.0, "AR@0.25": 0.0}
+    assert Detection().absent_classes == ()

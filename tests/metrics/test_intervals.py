@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from askscan.metrics.answers import Share
-from askscan.metrics.intervals import resampled_shares, share_intervals, span
+from askscan.metrics.intervals import resampled_shares, share_intervals, span, wilson
 
 
 def scenes(num_scenes: int, size: int, share: float, seed: int = 0) -> list[dict[str, Share]]:
@@ -16,6 +16,14 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
         low, high = share_intervals(scenes(60, 20, 0.4, seed), seed=seed)["EM@1"]
         covered += low <= 40 <= high
     assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_wilsons_interval_is_where_the_normal_test_is_undecided() -> None:
+    for hits, count in ((0, 7), (3, 7), (7, 7), (90, 120)):
+        low, high = wilson(hits, count)
+        for p in {low, high} - {0.0, 1.0}:
+            assert abs(hits / count - p) == pytest.approx(1.959964 * np.sqrt(p * (1 - p) / count), rel=1e-5)
+        assert 0 <= low <= hits / count <= high <= 1
 
 
 def test_as_wide_as_the_spread_of_scenes_not_of_questions() -> None:

@@ -126,13 +126,21 @@ def score(
     *,
     split: Split = "val",
     task: Task = "scanqa",
+    java: bool = True,
     as_json: AsJson = False,
 ) -> None:
-    """Score any system's prediction file in the benchmark's format: no model, no GPU."""
+    """Score any system's prediction file in the benchmark's format: no model, no GPU.
+
+    Args:
+        java: Compute METEOR and SPICE, which take minutes, where Java is found.
+    """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.score import score_file
+    from askscan.metrics.language import missing
 
-    _show_scores(score_file(predictions, DataFolder(data), split, task=task), as_json)
+    if java and task == "scanqa" and not missing("METEOR"):
+        print("METEOR and SPICE run in Java, which can take minutes; --no-java leaves them out.", file=sys.stderr)
+    _show_scores(score_file(predictions, DataFolder(data), split, task=task, java=java), as_json)
 
 
 def embed(
@@ -191,15 +199,19 @@ def _baselines(folder: DataFolder, split: str, place: Path, task: Task) -> dict[
     from askscan.evaluate.baselines import most_frequent_answers, proposal_baselines
     from askscan.evaluate.evaluate import EvaluationFiles
 
+    def files(name: str) -> EvaluationFiles:
+        return EvaluationFiles.of(place / "baselines" / name.replace(" ", "-"), split)
+
     found: dict[str, Scores] = {}
     try:
-        found["most frequent answer"] = most_frequent_answers(folder, split, task=task)
+        name = "most frequent answer"
+        found[name] = most_frequent_answers(folder, split, task=task, details=files(name).details)
     except DataError as error:
         print(f"The most frequent answers are left out: {error}", file=sys.stderr)
     if task == "scanqa":
         found |= proposal_baselines(EvaluationFiles.of(place, split).details, folder, split)
     for name, scores in found.items():
-        scores.save(EvaluationFiles.of(place / "baselines" / name.replace(" ", "-"), split).scores)
+        scores.save(files(name).scores)
     return found
 
 

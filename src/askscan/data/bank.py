@@ -194,10 +194,16 @@ class SceneBank:
         rows = start[:, None] + choose_points(noise, keep, inputs.num_points)
         return Sample(self._batch(scene_index, rows, boxes, inputs, motion), motion)
 
-    def points(self, scene_index: Int[Tensor, "b"], inputs: InputConfig, seed: int) -> Float[Tensor, "b n c"]:
-        """What a model sees of some scenes as they stand, chosen by a fixed seed."""
-        generator = torch.Generator(self.xyz.device).manual_seed(seed)
-        return self.sample(scene_index, inputs, generator).batch.points
+    def points(
+        self, scene_index: Int[Tensor, "b"], inputs: InputConfig, *, frame: Motion | None = None
+    ) -> Float[Tensor, "b n c"]:
+        """What a model sees of some scenes as they stand, or moved to a frame: always the same points of a scene.
+
+        The first ones, which are a uniform sample (`data.prepare.thinned`); over again where a scene has fewer.
+        """
+        slots = torch.arange(inputs.num_points, device=self.xyz.device)
+        rows = self.start[scene_index, None] + slots % self.count[scene_index, None]
+        return self._batch(scene_index, rows, self.boxes_of(scene_index), inputs, frame).points
 
     def _batch(
         self, scene_index: Tensor, rows: Tensor, boxes: BoxTargets, inputs: InputConfig, motion: Motion | None

@@ -254,7 +254,8 @@ class Answerer:
         """What the model sees of one scene."""
         bank = SceneBank.from_scenes([scene], self.device)
         row = torch.zeros(1, dtype=torch.long, device=self.device)
-        return bank.points(row, self.run.config.inputs, seed)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return bank.sample(row, self.run.config.inputs, generator).batch.points
 
     def _found_teacher(self) -> TeacherLike:
         if self._teacher is None:

@@ -9,20 +9,28 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from askscan.data.annotations import Task, read_task
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.errors import DataError
+from askscan.evaluate.details import details as entries_of
 from askscan.evaluate.prediction_file import MAX_ANSWERS
 from askscan.evaluate.score import AGAIN, TYPES, Scores, Target, localization, questions_of, score, targets_of
+from askscan.files import write_json
 from askscan.metrics.intervals import share_intervals
 from askscan.records import Prediction, Question
 
 
-def most_frequent_answers(folder: DataFolder, split: str = "val", *, task: Task = "scanqa") -> Scores:
+def most_frequent_answers(
+    folder: DataFolder, split: str = "val", *, task: Task = "scanqa", details: Path | None = None
+) -> Scores:
     """Scores of answering each question with what its type was most often answered with in training.
+
+    Args:
+        folder: Its questions.
+        split: Which ones.
+        task: Whose.
+        details: Where to write what a report shows of each question; None: nowhere.
 
     Raises:
         DataError: Training questions or those of the split are missing.
@@ -30,6 +38,10 @@ def most_frequent_answers(folder: DataFolder, split: str = "val", *, task: Task 
     training = read_task(folder, "train", task)
     questions = questions_of(folder, split, task)
     predictions = frequent_predictions(training, questions, task)
+    if details is not None:
+        targets = targets_of(questions, folder)
+        known = None if isinstance(targets, str) else targets
+        write_json(details, entries_of(predictions, questions, known, task=task), ensure_ascii=False)
     vocabulary = {answer for question in training for answer in question.answers}
     return score(predictions, questions, split=split, vocabulary=vocabulary, targets=None, task=task, java=False)
 
@@ -69,7 +81,8 @@ def proposal_baselines(details: Path, folder: DataFolder, split: str = "val") ->
         split: Which questions.
 
     Returns:
-        `oracle box` (the proposal that overlaps the target most) and `random proposal`; empty for runs without boxes.
+        `oracle box` (the one that overlaps the target most of those that the run could choose from) and `random
+        proposal` (the mean over drawing any of them); empty for runs without boxes.
 
     Raises:
         DataError: The details are not those of this split.
@@ -79,20 +92,22 @@ def proposal_baselines(details: Path, folder: DataFolder, split: str = "val") ->
     entries = read_json(details, expected=list, remedy=AGAIN)
     try:
         by_id = {str(entry["question_id"]): entry for entry in entries}
-        rows = [by_id[question.question_id] for question in questions]
-    except (KeyError, TypeError) as error:
+        known = [by_id[question.question_id]["proposal_ious"] for question in questions]
+        reach = [[float(iou) for iou in ious or [0.0]] for ious in known]
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{details}: is no details file of split {split} ({error!r}); {AGAIN}.") from error
-    if isinstance(targets, str) or all("best_iou" not in row for row in rows):
+    if isinstance(targets, str) or not any(known):
         return {}
-    keys = {"oracle box": "best_iou", "random proposal": "random_iou"}
     return {
-        name: _of_overlaps([float(row.get(key, 0.0)) for row in rows], questions, targets, split)
-        for name, key in keys.items()
+        "oracle box": _of_overlaps([max(ious) for ious in reach], questions, targets, split),
+        "random proposal": _of_overlaps(reach, questions, targets, split),
     }
 
 
-def _of_overlaps(iou: Sequence[float], questions: Sequence[Question], targets: Sequence[Target], split: str) -> Scores:
-    overall, by_scene = localization(np.array(iou), questions, targets)
+def _of_overlaps(
+    iou: Sequence[float | Sequence[float]], questions: Sequence[Question], targets: Sequence[Target], split: str
+) -> Scores:
+    overall, by_scene = localization(iou, questions, targets)
     return Scores(
         split=split,
         num_questions=len(questions),

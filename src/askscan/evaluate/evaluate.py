@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 
 from askscan.data.annotations import Task, read_task
@@ -16,28 +15,26 @@ from askscan.data.bank import SceneBank
 from askscan.data.folder import DataFolder
 from askscan.data.questions import asked_text, scene_rows
 from askscan.errors import ConfigError
+from askscan.evaluate.details import details
 from askscan.evaluate.predict import Predictions, predict
 from askscan.evaluate.prediction_file import (
     MAX_ANSWERS,
-    center_and_size,
     check_submission,
     read_predictions,
     write_predictions,
 )
 from askscan.evaluate.runs import Run
-from askscan.evaluate.score import TYPES, Scores, Target, overlaps, questions_of, score, targets_of
+from askscan.evaluate.score import Scores, Target, questions_of, score, targets_of
 from askscan.files import write_json
-from askscan.metrics.detection import Detection, SceneDetections, iou_matrix
+from askscan.metrics.detection import Detection
 from askscan.metrics.localization import IOU_THRESHOLDS
 from askscan.models.pretrainer import Pretrainer
 from askscan.models.scan_qa import ScanQA
 from askscan.records import Question
+from askscan.shapes import NUM_CLASSES
 from askscan.train.config import AnswerConfig
 from askscan.train.embeddings import EmbeddingCache, OnProgress, TeacherLike
 from askscan.train.stage import load_scenes
-
-OBJECT = 0.5
-"""Objectness from which a proposal counts as an object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +104,18 @@ def evaluate(
         notes=notes,
     )
     if boxes_known:
-        scores = replace(scores, figures=scores.figures | _detection(bank, found))
+        scores = _with_detection(scores, bank, found)
     files = EvaluationFiles.of(out, split, shuffled=shuffle_scenes)
     write_predictions(files.predictions, predictions)
-    write_json(files.details, details(found, questions, targets, task), ensure_ascii=False)
+    entries = details(
+        predictions,
+        questions,
+        targets,
+        task=task,
+        confidence=[detail.confidence for detail in found.details],
+        choices=[detail.choices for detail in found.details],
+    )
+    write_json(files.details, entries, ensure_ascii=False)
     scores.save(files.scores)
     return scores
 
@@ -154,41 +159,6 @@ def submittable(run: Run) -> bool:
     return run.task == "scanqa" and len(run.answer_counts) >= MAX_ANSWERS and isinstance(run.module, ScanQA)
 
 
-def details(
-    found: Predictions, questions: Sequence[Question], targets: Sequence[Target] | None, task: Task = "scanqa"
-) -> list[dict[str, Any]]:
-    """One plain entry per question: what was asked, answered, meant and found, and how far the proposals reach.
-
-    `best_iou` is the overlap of the target with the nearest proposal, `random_iou` with one drawn at random.
-    """
-    predictions = found.predictions
-    iou = None if targets is None or predictions[0].corners is None else overlaps(predictions, targets)
-    rng = np.random.default_rng(0)
-    entries = []
-    for row, (prediction, question, detail) in enumerate(zip(predictions, questions, found.details, strict=True)):
-        entry: dict[str, Any] = {
-            "question_id": question.question_id,
-            "scene_id": question.scene_id,
-            "question": asked_text(question),
-            "type": TYPES[task](question.text),
-            "right_answers": list(question.answers),
-            "answers": list(prediction.answers),
-            "confidence": [round(value, 5) for value in detail.confidence],
-            "box": None if prediction.corners is None else _box(np.concatenate(center_and_size(prediction.corners))),
-            "true_box": None,
-            "iou": None,
-        }
-        target = None if targets is None else targets[row].box
-        if target is not None:
-            entry["true_box"] = _box(target)
-        if target is not None and iou is not None:
-            reach = _proposal_overlaps(found.detections[question.scene_id], target)
-            entry |= {"iou": round(float(iou[row]), 5), "best_iou": round(float(reach.max()), 5)}
-            entry["random_iou"] = round(float(rng.choice(reach)), 5)
-        entries.append(entry)
-    return entries
-
-
 def _answer(
     run: Run,
     folder: DataFolder,
@@ -229,8 +199,8 @@ def _class_hits(found: Predictions, targets: Sequence[Target]) -> list[bool]:
     return [detail.object_class == target.object_class for detail, target in pairs]
 
 
-def _detection(bank: SceneBank, found: Predictions) -> dict[str, float]:
-    """Figures mAP and AR over the split's scenes, each once."""
+def _with_detection(scores: Scores, bank: SceneBank, found: Predictions) -> Scores:
+    """The scores with mAP and AR over the split's scenes, each once."""
     detection = Detection()
     for row, scene_id in enumerate(bank.scene_ids):
         real = bank.boxes.mask[row].cpu().numpy()
@@ -241,18 +211,7 @@ def _detection(bank: SceneBank, found: Predictions) -> dict[str, float]:
     for threshold in IOU_THRESHOLDS:
         figures |= detection.compute(threshold, per_class=True)
     means = {name: value for name, value in figures.items() if " " not in name}
-    return means | figures
-
-
-def _proposal_overlaps(detections: SceneDetections, box: Float[ndarray, "6"]) -> Float[ndarray, "k"]:
-    """IoU of a box with the proposals that are objects; with the likeliest one where none is; 0 where there is none."""
-    kept = detections.objectness > OBJECT
-    if not kept.any():
-        kept = detections.objectness == detections.objectness.max(initial=0.0)
-    iou = iou_matrix(detections.center[kept], detections.size[kept], box[None, :3], box[None, 3:])[:, 0]
-    return iou if len(iou) else np.zeros(1)
-
-
-def _box(center_size: Float[ndarray, "6"]) -> dict[str, list[float]]:
-    rounded = np.round(center_size, 4).tolist()
-    return {"center": rounded[:3], "size": rounded[3:]}
+    absent = detection.absent_classes
+    said = f"{len(absent)} of {NUM_CLASSES} classes do not occur here ({', '.join(absent)}): "
+    notes = [said + "by VoteNet's protocol mAP and AR count 0 for each."] if absent else []
+    return replace(scores, figures=scores.figures | means | figures, notes=(*scores.notes, *notes))

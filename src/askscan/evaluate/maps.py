@@ -122,7 +122,7 @@ def read_map(path: Path) -> SceneMap:
 def _cls_tokens(
     run: Run, data: DataFolder, scene_ids: Sequence[str], *, progress: OnProgress | None = None
 ) -> Float[Tensor, "s d"]:
-    """Each scene's CLS token, from points sampled by a fixed seed.
+    """Each scene's CLS token.
 
     Raises:
         ConfigError: The run has no scene encoder.
@@ -158,7 +158,7 @@ def _sampled(
         scenes = [load_prepared(data.prepared(scene_id)) for scene_id in scene_ids[start : start + step]]
         bank = SceneBank.from_scenes(scenes, device)
         rows = torch.arange(len(scenes), device=device)
-        yield scenes, bank.points(rows, run.config.inputs, seed=start)
+        yield scenes, bank.points(rows, run.config.inputs)
         if progress is not None:
             progress(start + len(scenes), len(scene_ids))
 
@@ -166,17 +166,20 @@ def _sampled(
 def type_scores(embeddings: Float[ndarray, "s d"], room_types: Sequence[str]) -> dict[str, float]:
     """Room-type k-NN accuracy (leave one out, cosine), the share of the most frequent type, silhouette; all x100.
 
-    Scenes without a type are left out; a figure that few scenes or types do not define is left out.
+    Scenes without a type are left out; from the first two figures also the only scene of a type, which no neighbour can
+    be of. A figure that few scenes or types do not define is left out.
     """
     from sklearn.metrics import silhouette_score
 
-    known = np.array([bool(name) for name in room_types])
-    names, types = np.unique([name for name in room_types if name], return_inverse=True)
+    known = np.array([bool(name) for name in room_types], bool)
+    names, types = np.unique(np.array([name for name in room_types if name], str), return_inverse=True)
     unit = _unit(embeddings[known])
     scores: dict[str, float] = {}
-    if len(unit) > 1:
-        scores["room type k-NN"] = 100 * float((_neighbor_types(unit, types) == types).mean())
-        scores["room type most frequent"] = 100 * float(np.bincount(types).max() / len(types))
+    members = np.bincount(types, minlength=1)
+    shared = members[types] > 1
+    if shared.any():
+        scores["room type k-NN"] = 100 * float((_neighbor_types(unit, types) == types)[shared].mean())
+        scores["room type most frequent"] = 100 * float(members.max() / shared.sum())
     if 2 <= len(names) < len(unit):
         scores["room type silhouette"] = 100 * float(silhouette_score(unit, types, metric="cosine"))
     return scores

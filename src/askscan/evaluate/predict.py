@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from askscan.data.situations import views_of
 from askscan.geometry.boxes import Boxes, box_corners
 from askscan.geometry.nms import nms_3d
 from askscan.metrics.detection import SceneDetections
-from askscan.models.decoding import NMS_IOU, best_answers, decode_answers
+from askscan.models.decoding import NMS_IOU, DecodedAnswers, best_answers, decode_answers, referable
 from askscan.models.scan_qa import QuestionOnly, ScanQA
 from askscan.records import AnswerOutput, Prediction, Question
 from askscan.train.answer import AskedScenes
@@ -38,6 +38,8 @@ class Detail:
     """Of each answer, best first."""
     object_class: int
     """Predicted class of the asked object."""
+    choices: Float[ndarray, "k 8 3"] | None
+    """Corners of the boxes that the answer's is chosen from; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def predict(
     scene_of: Int[ndarray, "q"] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
-    """Answer every question from points sampled by a fixed seed.
+    """Answer every question; a scene is shown by the same points to all of them.
 
     Args:
         module: In evaluation mode, on the bank's device.
@@ -84,17 +86,16 @@ def predict(
     detections: dict[str, SceneDetections] = {}
     device = bank.xyz.device
     view, text = steps.scene[0].to(device, copy=True), steps.text[0].to(device, copy=True)
-    generator = torch.Generator(device)
-    answer = Recorded(lambda: _answer(module, config, asked, view, text, generator), device, generators=[generator])
+    answer = Recorded(lambda: _answer(module, config, asked, view, text), device)
     for number in range(len(steps)):
         view.copy_(steps.scene[number])
         text.copy_(steps.text[number])
-        generator.manual_seed(number)
         step: _Answered = on_host(answer())
         answers, confidence, classes = step.answer.tolist(), step.confidence.tolist(), step.object_class.tolist()
-        corners = None if step.corners is None else step.corners.double().numpy()
-        if step.detections is not None:
-            for row, *boxes in zip(step.scene.tolist(), *step.detections, strict=True):
+        corners, choices = None, None
+        if step.boxes is not None:
+            corners, choices = step.boxes.referred.double().numpy(), _choices(step.boxes)
+            for row, *boxes in zip(step.scene.tolist(), *step.boxes.detections, strict=True):
                 detections.setdefault(bank.scene_ids[row], _survivors(*boxes))
         for i, j in steps.mask[number].nonzero().tolist():
             q = int(steps.text[number, i, j])
@@ -105,7 +106,11 @@ def predict(
                     answers=tuple(vocabulary[a] for a in answers[i][j]),
                     corners=None if corners is None else corners[i, j],
                 ),
-                Detail(confidence=tuple(confidence[i][j]), object_class=classes[i][j]),
+                Detail(
+                    confidence=tuple(confidence[i][j]),
+                    object_class=classes[i][j],
+                    choices=None if choices is None else choices[i],
+                ),
             )
         if progress is not None:
             progress(number + 1, len(steps))
@@ -118,6 +123,18 @@ def predict(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Boxes:
+    """Where a step points at, and what else it could have pointed at."""
+
+    referred: Float[Tensor, "b q 8 3"]
+    proposals: Float[Tensor, "b k 8 3"]
+    choice: Bool[Tensor, "b k"]
+    """Proposals that the referred one is chosen from."""
+    detections: tuple[Tensor, ...]
+    """Centre, size, objectness, class probability and whether it is kept, of each proposal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Answered:
     """What a step finds, as tensors on the device."""
 
@@ -126,10 +143,8 @@ class _Answered:
     answer: Int[Tensor, "b q r"]
     confidence: Float[Tensor, "b q r"]
     object_class: Int[Tensor, "b q"]
-    corners: Float[Tensor, "b q 8 3"] | None
+    boxes: _Boxes | None
     """None for the baseline, and for agents: their boxes are in their own axes, and SQA3D asks for none."""
-    detections: tuple[Tensor, ...] | None
-    """Centre, size, objectness, class probability and whether it is kept, of each proposal."""
 
 
 def _answer(
@@ -138,7 +153,6 @@ def _answer(
     asked: AskedScenes,
     view: Int[Tensor, "b"],
     text: Int[Tensor, "b q"],
-    generator: torch.Generator,
 ) -> _Answered:
     """Answer some questions about some views. Without host synchronisation."""
     views, tokens = asked.questions.views, asked.questions.tokens(text)
@@ -150,27 +164,34 @@ def _answer(
             answer=best,
             confidence=confidence,
             object_class=guess.object_class_logits.argmax(-1),
-            corners=None,
-            detections=None,
+            boxes=None,
         )
-    points = asked.points(view, config.inputs, generator)
+    points = asked.points(view, config.inputs)
     with autocast(config.loop.precision, points.device):
         output: AnswerOutput = module(points, tokens)
     output = mapped(output, lambda tensor: tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
     decoded = decode_answers(output)
-    own_axes = views.frame is not None
     return _Answered(
         scene=views.scene[view],
         answer=decoded.answer,
         confidence=decoded.confidence,
         object_class=decoded.object_class,
-        corners=None if own_axes else box_corners(decoded.center, decoded.size),
-        detections=None if own_axes else _detections(points, output, decoded.boxes),
+        boxes=None if views.frame is not None else _boxes(points, output, decoded),
+    )
+
+
+def _boxes(points: Float[Tensor, "b n c"], output: AnswerOutput, decoded: DecodedAnswers) -> _Boxes:
+    boxes = decoded.boxes
+    return _Boxes(
+        referred=box_corners(decoded.center, decoded.size),
+        proposals=box_corners(boxes.center, boxes.size.clamp_min(0)),
+        choice=referable(decoded.kept, boxes.objectness),
+        detections=_detections(points, output, boxes),
     )
 
 
 def _detections(points: Float[Tensor, "b n c"], output: AnswerOutput, boxes: Boxes) -> tuple[Tensor, ...]:
-    """See `_Answered`: kept are boxes that hold points and survive suppression, whatever their objectness."""
+    """See `_Boxes`: kept are boxes that hold points and survive suppression, whatever their objectness."""
     size = boxes.size.clamp_min(0)
     low, high = boxes.center - size / 2, boxes.center + size / 2
     inside = torch.stack([_num_inside(*scene) for scene in zip(points, low, high, strict=True)])
@@ -186,6 +207,12 @@ def _num_inside(points: Float[Tensor, "n c"], low: Float[Tensor, "k 3"], high: F
     for axis in range(3):
         inside &= (points[:, axis] >= low[:, axis, None]) & (points[:, axis] <= high[:, axis, None])
     return inside.sum(1)
+
+
+def _choices(boxes: _Boxes) -> list[Float[ndarray, "k 8 3"]]:
+    """Of each scene, from the same encoding as the referred boxes."""
+    pairs = zip(boxes.proposals.numpy(), boxes.choice.numpy(), strict=True)
+    return [corners[choice].astype(np.float64) for corners, choice in pairs]
 
 
 def _survivors(center: Tensor, size: Tensor, objectness: Tensor, probability: Tensor, kept: Tensor) -> SceneDetections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from askscan.records import Prediction, Question
 
 MAX_ANSWERS = 10
 MAX_ANSWER_LENGTH = 1000
+_SAME_M = 1e-3
+"""How far the corners of a box may be from where a cuboid has them: files round."""
+_REMEDY = "a prediction file is a list with one {question_id, answer_top10, bbox} for each question"
 _EXAMPLES = 3
 
 
@@ -44,7 +48,7 @@ class _Faults:
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{len(examples)} {kind} ({', '.join(examples[:_EXAMPLES])}{', ...' if len(examples) > _EXAMPLES else ''})"
+            f"{kind}: {len(examples)} ({', '.join(examples[:_EXAMPLES])}{', ...' if len(examples) > _EXAMPLES else ''})"
             for kind, examples in self.found.items()
         )
 
@@ -71,8 +75,8 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 def read_predictions(path: Path, questions: Sequence[Question]) -> PredictionFile:
     """Read a system's predictions for exactly these questions.
 
-    Answers stand under `answer_top10`, best first (at most ten), or a single one under `answer`. Boxes are 8 corners in
-    any order; a file has them for all questions or for none.
+    Answers stand under `answer_top10`, best first (at most ten), or a single one under `answer`. Boxes are the 8
+    corners of an axis-aligned cuboid in any order; a file has them for all questions or for none.
 
     Raises:
         DataError: The file is no list of predictions; ids are missing, unknown or twice; scenes, answers or boxes are
@@ -80,7 +84,7 @@ def read_predictions(path: Path, questions: Sequence[Question]) -> PredictionFil
     """
     asked = {question.question_id: question for question in questions}
     faults = _Faults()
-    entries = _entries_by_id(read_json(path, expected=list, remedy="give a prediction file"), asked, faults)
+    entries = _entries_by_id(read_json(path, expected=list, remedy=_REMEDY), asked, faults)
     for question_id in asked:
         if question_id not in entries:
             faults.add("questions without a prediction", question_id)
@@ -92,10 +96,11 @@ def read_predictions(path: Path, questions: Sequence[Question]) -> PredictionFil
     if faults.found:
         raise DataError(f"{path}: {faults}; a prediction is needed for each of the {len(asked)} questions, once.")
     notes = []
-    if all(len(prediction.answers) == 1 for prediction in found.values()):
-        notes.append("One answer per question: EM@10 is left out.")
     if without:
         notes.append("No boxes in the predictions: Acc@0.25 and Acc@0.5 are left out.")
+    flat = sum(p.corners is not None and not center_and_size(p.corners)[1].all() for p in found.values())
+    if flat:  # a network may predict a size below 0, which becomes 0
+        notes.append(f"Boxes without a volume: {flat}; they overlap nothing.")
     return PredictionFile(predictions=tuple(found.values()), notes=tuple(notes))
 
 
@@ -137,7 +142,7 @@ def check_submission(path: Path, folder: DataFolder, split: str) -> int:
     for lacking, what in ((short, f"{MAX_ANSWERS} answers"), (boxless, "a bbox")):
         if lacking:
             raise DataError(
-                f"{path}: {len(lacking)} predictions (first {lacking[0]}) have not {what}, which the benchmark expects."
+                f"{path}: predictions without {what}, which the benchmark expects: {len(lacking)} (first {lacking[0]})."
             )
     return len(predictions)
 
@@ -155,6 +160,8 @@ def _prediction(entry: dict[str, Any], question: Question, faults: _Faults) -> P
     if corners is not None and not _is_list(corners, 8, 8, lambda row: _is_list(row, 3, 3, _is_coordinate)):
         faults.add("malformed boxes (expected 8 corners of 3 finite numbers in `bbox`)", question_id)
         corners = None
+    elif corners is not None and not _is_cuboid(np.array(corners, np.float64)):
+        faults.add("boxes that are no cuboids (expected 8 corners of an axis-aligned one in `bbox`)", question_id)
     return Prediction(
         scene_id=question.scene_id,
         question_id=question_id,
@@ -171,7 +178,14 @@ def _is_coordinate(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6 and math.isfinite(value)
 
 
-def center_and_size(corners: Float[ndarray, "8 3"]) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+def _is_cuboid(corners: Float[ndarray, "8 3"]) -> bool:
+    """Whether each corner of the box around the corners is one of them."""
+    hull = np.array(list(product(*zip(corners.min(0), corners.max(0), strict=True))))
+    apart = np.abs(hull[:, None] - corners).max(-1)
+    return bool((apart.min(1) <= _SAME_M).all())
+
+
+def center_and_size(corners: Float[ndarray, "*b 8 3"]) -> tuple[Float[ndarray, "*b 3"], Float[ndarray, "*b 3"]]:
     """The axis-aligned box around 8 corners, whatever their order."""
-    low, high = corners.min(0), corners.max(0)
+    low, high = corners.min(-2), corners.max(-2)
     return (low + high) / 2, high - low

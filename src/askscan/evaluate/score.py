@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,20 @@ def _target(question: Question, scene: PreparedScene) -> Target:
 
 def overlaps(predictions: Sequence[Prediction], targets: Sequence[Target]) -> Float[ndarray, "q"]:
     """IoU of each predicted box with its target's; 0 where either has none."""
-    nowhere = np.zeros((8, 3))
-    found = [center_and_size(nowhere if p.corners is None else p.corners) for p in predictions]
-    center, size = (torch.from_numpy(np.stack(part)) for part in zip(*found, strict=True))
-    right = torch.from_numpy(np.stack([np.zeros(6) if target.box is None else target.box for target in targets]))
+    corners = np.stack([np.zeros((8, 3)) if p.corners is None else p.corners for p in predictions])
+    return overlap(corners, np.stack([np.zeros(6) if target.box is None else target.box for target in targets]))
+
+
+def overlap(corners: Float[ndarray, "k 8 3"], boxes: Float[ndarray, "k 6"]) -> Float[ndarray, "k"]:
+    """IoU of each box given by its corners with the one of the same row, given by centre and size."""
+    center, size = (torch.from_numpy(part) for part in center_and_size(corners))
+    right = torch.from_numpy(boxes)
     return box_iou(center, size, right[:, :3], right[:, 3:]).numpy()
+
+
+def ranks(predictions: Sequence[Prediction]) -> bool:
+    """Whether a system gives several answers to any question: then EM@10 is of all questions."""
+    return any(len(prediction.answers) > 1 for prediction in predictions)
 
 
 def score(
@@ -199,7 +209,7 @@ def score(
         hits: Further shares by name: whether each question is right.
         notes: What is known to be missing.
     """
-    said = list(notes)
+    said = [*notes, *_about_ranks(predictions)]
     answers, by_scene = _exact_match(predictions, questions, vocabulary, task)
     figures = answers.compute()
     figures |= _language(predictions, questions, java, said) if task == "scanqa" else {}
@@ -210,7 +220,7 @@ def score(
             by_scene[scene_id] |= shares
         boxless = sum(target.box is None for target in targets)
         if boxless:
-            said.append(f"{boxless} questions are about objects without a box: they count as not found.")
+            said.append(f"Questions about objects without a box: {boxless}; they count as not found.")
     for name, right in (hits or {}).items():
         figures[name] = 100 * float(np.mean(right))
         for hit, question in zip(right, questions, strict=True):
@@ -228,23 +238,32 @@ def _exact_match(
     predictions: Sequence[Prediction], questions: Sequence[Question], vocabulary: Collection[str] | None, task: Task
 ) -> tuple[ExactMatch, dict[str, dict[str, Share]]]:
     """Over all questions, and the shares of each scene."""
-    overall = ExactMatch(vocabulary=vocabulary, type_of=TYPES[task])
-    scenes: dict[str, ExactMatch] = {}
+    empty = partial(ExactMatch, vocabulary=vocabulary, type_of=TYPES[task], ranked=ranks(predictions))
+    overall, scenes = empty(), {question.scene_id: empty() for question in questions}
     for prediction, question in zip(predictions, questions, strict=True):
-        scene = scenes.setdefault(question.scene_id, ExactMatch(vocabulary=vocabulary, type_of=TYPES[task]))
+        scene = scenes[question.scene_id]
         for scores in (overall, scene):
             scores.add(question.text, prediction.answers, question.answers)
     return overall, {scene_id: scores.shares for scene_id, scores in scenes.items()}
 
 
+def _about_ranks(predictions: Sequence[Prediction]) -> list[str]:
+    single = sum(len(prediction.answers) == 1 for prediction in predictions)
+    if single == len(predictions):
+        return ["One answer per question: EM@10 is left out."]
+    if single:
+        return [f"Questions with a single answer: {single} of {len(predictions)}; for EM@10 that one counts."]
+    return []
+
+
 def localization(
-    iou: Float[ndarray, "q"], questions: Sequence[Question], targets: Sequence[Target]
+    iou: Iterable[float | Sequence[float]], questions: Sequence[Question], targets: Sequence[Target]
 ) -> tuple[Localization, dict[str, dict[str, Share]]]:
-    """Acc over all questions, and the shares of each scene."""
+    """Acc over all questions, and the shares of each scene; `iou` as `Localization.add` has it, per question."""
     overall, scenes = Localization(), {question.scene_id: Localization() for question in questions}
     for value, question, target in zip(iou, questions, targets, strict=True):
         for scores in (overall, scenes[question.scene_id]):
-            scores.add(float(value), unique=target.unique)
+            scores.add(value, unique=target.unique)
     return overall, {scene_id: scores.shares for scene_id, scores in scenes.items()}
 
 
@@ -254,7 +273,7 @@ def _language(
     """F1 and the caption metrics; what is left out is added to `said`."""
     pairs = [(p.answers[0], list(q.answers)) for p, q in zip(predictions, questions, strict=True) if q.answers]
     if len(pairs) < len(questions):
-        said.append(f"{len(questions) - len(pairs)} questions have no answers: they count as wrong.")
+        said.append(f"Questions without answers: {len(questions) - len(pairs)}; they count as wrong.")
     lemma, figures = find_lemmatizer(), {}
     if lemma is None:
         said.append("F1 is left out: it needs WordNet; `pip install nltk`, then `python -m nltk.downloader wordnet`.")

@@ -68,11 +68,11 @@ def refined_match(answer: str, truth: str) -> bool:
 class Share:
     """A share of counted cases."""
 
-    hits: int = 0
+    hits: int | float = 0
     count: int = 0
 
-    def add(self, hit: bool) -> None:
-        """Count one case."""
+    def add(self, hit: bool | float) -> None:
+        """Count one case: whether it is a hit, or the chance of it."""
         self.hits += hit
         self.count += 1
 
@@ -97,20 +97,22 @@ class ExactMatch:
     """Answers of the training split; None: the answerable-only figures are left out."""
     type_of: Callable[[str], str] = question_type
     """Sorts questions: `question_type`, or `first_word` for SQA3D."""
+    ranked: bool = True
+    """Whether the system ranks several answers; if not, EM@10 is left out. If it does, all its questions count."""
     _shares: dict[str, Share] = field(default_factory=dict)
 
     def add(self, question: str, answers: Sequence[str], truth: Sequence[str]) -> None:
-        """Count one question: answers best first (ten, or one from systems that give one) against the right ones."""
+        """Count one question: answers best first, at most ten, against the right ones."""
         top1 = answers[0] in truth
         top10 = any(answer in truth for answer in answers[:10])
         self._count("EM@1", top1)
         self._count(f"EM@1 {self.type_of(question)}", top1)
         self._count("EM@1 refined", any(refined_match(answers[0], right) for right in truth))
-        if len(answers) > 1:
+        if self.ranked:
             self._count("EM@10", top10)
         if self.vocabulary is not None and any(right in self.vocabulary for right in truth):
             self._count("EM@1 answerable", top1)
-            if len(answers) > 1:
+            if self.ranked:
                 self._count("EM@10 answerable", top10)
 
     @property

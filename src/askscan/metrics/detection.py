@@ -51,8 +51,7 @@ class Detection:
 
     def compute(self, threshold: float, *, per_class: bool = False) -> dict[str, float]:
         """`mAP@t` and `AR@t` x100; with `per_class` also `AP@t <class>`, `AR@t <class>` of the classes that occur."""
-        predicted = any(len(scores) for scores, _, _ in self._scans)
-        classes = [c for c in range(NUM_CLASSES) if predicted or self._num_true[c]]
+        classes = [c for c in range(NUM_CLASSES) if self._predicted or self._num_true[c]]
         figures = {c: self._average_precision(c, threshold) for c in classes}
         mean = np.mean(list(figures.values()), axis=0) if figures else np.zeros(2)
         result = {f"mAP@{threshold}": 100 * float(mean[0]), f"AR@{threshold}": 100 * float(mean[1])}
@@ -61,6 +60,15 @@ class Detection:
             for i, name in enumerate(("AP", "AR")):
                 result |= {f"{name}@{threshold} {CLASS_NAMES[c]}": 100 * figures[c][i] for c in present}
         return result
+
+    @property
+    def absent_classes(self) -> tuple[str, ...]:
+        """Classes that are never true and count with 0 all the same; none where nothing is predicted."""
+        return tuple(CLASS_NAMES[c] for c in range(NUM_CLASSES) if self._predicted and not self._num_true[c])
+
+    @property
+    def _predicted(self) -> bool:
+        return any(len(scores) for scores, _, _ in self._scans)
 
     def _average_precision(self, c: int, threshold: float) -> tuple[float, float]:
         """(average precision by the all-points rule, highest recall) of one class over all scans."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from askscan.metrics.answers import Share
@@ -13,7 +14,27 @@ from askscan.metrics.answers import Share
 RESAMPLES = 1000
 LEVEL = 95.0
 """Per cent of the resamples inside the interval."""
+_NORMAL = NormalDist().inv_cdf((100 + LEVEL) / 200)
 _ENDS = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
+
+
+def drawn_groups(num_groups: int, *, seed: int | tuple[int, ...] = 0) -> Int[ndarray, "resamples groups"]:
+    """How often each resample has each group."""
+    chances = np.full(num_groups, 1 / num_groups)
+    return np.random.default_rng(seed).multinomial(num_groups, chances, size=RESAMPLES)
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """(low, high) of the chance of a hit, in [0, 1], from independent cases (Wilson 1927); sound near 0 and 1 too.
+
+    >>> tuple(round(end, 3) for end in wilson(8, 10))
+    (0.49, 0.943)
+    """
+    z2 = _NORMAL**2 / count
+    share = hits / count
+    middle, half = share + z2 / 2, (z2 * (share * (1 - share) + z2 / 4)) ** 0.5
+    low, high = (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+    return 0.0 if hits == 0 else low, 1.0 if hits == count else high  # exactly, not but for rounding
 
 
 def share_intervals(groups: Sequence[Mapping[str, Share]], *, seed: int = 0) -> dict[str, tuple[float, float]]:
@@ -34,8 +55,7 @@ def share_intervals(groups: Sequence[Mapping[str, Share]], *, seed: int = 0) -> 
     counts = np.array([[group.get(name, empty).count for name in names] for group in groups], np.float64)
     if not names:
         return {}
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=RESAMPLES)
+    drawn = drawn_groups(len(groups), seed=seed)
     total = drawn @ counts
     shares = np.divide(100 * (drawn @ hits), total, out=np.full(total.shape, np.nan), where=total > 0)
     low, high = np.nanpercentile(shares, _ENDS, axis=0)
@@ -59,8 +79,7 @@ def resampled_shares(
     array([50., 50., 50.])
     """
     num_runs, num_groups = hits.shape
-    groups = np.random.default_rng(0).multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=RESAMPLES)
-    runs = np.random.default_rng((1, seed)).multinomial(num_runs, np.full(num_runs, 1 / num_runs), size=RESAMPLES)
+    groups, runs = drawn_groups(num_groups), drawn_groups(num_runs, seed=(1, seed))
     return 100 * np.einsum("rs,sg,rg->r", runs, hits, groups) / (num_runs * (groups @ counts))
 
 

@@ -53,7 +53,7 @@ def language_scores(answers: Sequence[str], truths: Sequence[Sequence[str]], *, 
         needs_java = name in ("METEOR", "SPICE")
         if needs_java and not java:
             continue
-        reason = _missing(name) if needs_java else ""
+        reason = missing(name) if needs_java else ""
         if reason:
             notes.append(f"{name} is left out: {reason}.")
         else:
@@ -62,7 +62,7 @@ def language_scores(answers: Sequence[str], truths: Sequence[Sequence[str]], *, 
     return LanguageScores(figures=figures, notes=tuple(notes))
 
 
-def _missing(name: str) -> str:
+def missing(name: str) -> str:
     """What a Java metric lacks here; empty: nothing."""
     if shutil.which("java") is None:
         return "no `java` was found; install one"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from askscan.metrics.answers import Share
 
@@ -22,12 +25,19 @@ class Localization:
 
     _shares: dict[str, Share] = field(default_factory=dict)
 
-    def add(self, iou: float, *, unique: bool | None) -> None:
-        """Count one question by the IoU of its predicted box with the target's; `unique` None: overall only."""
+    def add(self, iou: float | Sequence[float], *, unique: bool | None) -> None:
+        """Count one question.
+
+        Args:
+            iou: Of its predicted box with the target's; or of several, one of which is drawn at random: what counts is
+                the chance of a hit.
+            unique: See above; None: overall only.
+        """
         groups = ("",) if unique is None else ("", " unique" if unique else " multiple")
         for threshold in IOU_THRESHOLDS:
+            hit = float(np.mean(np.asarray(iou) >= threshold))
             for name in groups:
-                self._shares.setdefault(f"Acc@{threshold}{name}", Share()).add(iou >= threshold)
+                self._shares.setdefault(f"Acc@{threshold}{name}", Share()).add(hit)
 
     @property
     def shares(self) -> dict[str, Share]:

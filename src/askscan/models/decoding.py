@@ -47,10 +47,14 @@ def best_answers(logits: Float[Tensor, "*q a"]) -> tuple[Int[Tensor, "*q r"], Fl
 def referred_proposals(
     scores: Float[Tensor, "b q k"], kept: Bool[Tensor, "b k"], objectness: Float[Tensor, "b k"]
 ) -> Int[Tensor, "b q"]:
-    """The proposal with the highest score among the kept ones; where none is kept, the one of highest objectness."""
-    best = scores.masked_fill(~kept[:, None], -torch.inf).argmax(-1)
-    fallback = objectness.argmax(-1, keepdim=True)
-    return torch.where(kept.any(-1, keepdim=True), best, fallback)
+    """The one with the highest score among the proposals that can be referred to."""
+    return scores.masked_fill(~referable(kept, objectness)[:, None], -torch.inf).argmax(-1)
+
+
+def referable(kept: Bool[Tensor, "b k"], objectness: Float[Tensor, "b k"]) -> Bool[Tensor, "b k"]:
+    """Proposals that the referred one is chosen from: the kept ones; where none is, the one of highest objectness."""
+    likeliest = torch.arange(kept.shape[-1], device=kept.device) == objectness.argmax(-1, keepdim=True)
+    return torch.where(kept.any(-1, keepdim=True), kept, likeliest)
 
 
 def surviving(boxes: Boxes) -> Bool[Tensor, "b k"]:

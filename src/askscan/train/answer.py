@@ -43,10 +43,10 @@ class AskedScenes:
             scene=views, scenes_per_step=scenes_per_step, texts_per_scene=texts_per_scene, shuffle=False
         ).epoch(0)
 
-    def points(self, view: Int[Tensor, "b"], inputs: InputConfig, generator: torch.Generator) -> Float[Tensor, "b n c"]:
-        """Sampled points of some views as they are, not augmented."""
+    def points(self, view: Int[Tensor, "b"], inputs: InputConfig) -> Float[Tensor, "b n c"]:
+        """What evaluation shows of some views: always the same points of a scene, not augmented."""
         views = self.questions.views
-        return self.bank.sample(views.scene[view], inputs, generator, frame=views.frame_of(view)).batch.points
+        return self.bank.points(views.scene[view], inputs, frame=views.frame_of(view))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +146,7 @@ def exact_matches(
     total = torch.zeros(3, dtype=torch.float64, device=device)
     for row in range(share[0], len(steps), share[1]):
         view, text, mask = steps.scene[row], steps.text[row], steps.mask[row]
-        generator = torch.Generator(device).manual_seed(row)
-        seen = (asked.points(view, config.inputs, generator),) if isinstance(module, ScanQA) else ()
+        seen = (asked.points(view, config.inputs),) if isinstance(module, ScanQA) else ()
         with autocast():
             top, _ = best_answers(module(*seen, questions.tokens(text)).answer_logits)
         truth = questions.targets(text, mask, asked.bank.boxes_of(questions.views.scene[view])).answers > 0

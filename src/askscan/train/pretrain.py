@@ -132,12 +132,12 @@ class PretrainTask:
 def embed_scenes(
     module: Pretrainer, bank: SceneBank, config: PretrainConfig, autocast: Autocast
 ) -> Float[Tensor, "s d"]:
-    """Embeddings of all scenes of a bank, from points sampled by a fixed seed."""
+    """Embeddings of all scenes of a bank as they stand."""
     size = config.loop.scenes_per_step
     parts = []
     for start in range(0, len(bank), size):
         rows = torch.arange(start, start + size, device=bank.xyz.device).clamp(max=len(bank) - 1)
-        points = bank.points(rows, config.inputs, seed=start)
+        points = bank.points(rows, config.inputs)
         with autocast():
             parts.append(module(points).scene_embedding)
     return torch.cat(parts)[: len(bank)]
