@@ -22,13 +22,14 @@ FILE = Ablation(recipe="rooms", seeds=(0, 1), variants=tuple(Variant(name=name) 
 
 
 def stage(seconds: float | None = 10.0, peak: float | None = 2.0) -> Stage:
-    return Stage(commands=("askscan x", "askscan y"), num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES)
+    where = {"device": "GPU", "torch": "2", "commit": "abc"}
+    commands = ("askscan x", "askscan y")
+    return Stage(commands=commands, num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES, environment=where)
 
 
 def row(variant: str, seed: int, *, pretrain: Stage | None = None, **counts: dict[str, int]) -> Row:
     rooms = counts or {"a": {"questions": 4, "EM@1": 2, "EM@10": 3, "Acc@0.25": 1, "Acc@0.5": 0}}
-    where = {"device": "GPU", "torch": "2", "commit": "abc"}
-    return Row(variant=variant, seed=seed, pretrain=pretrain, answers=stage(), rooms=rooms, environment=where)
+    return Row(variant=variant, seed=seed, pretrain=pretrain, answers=stage(), rooms=rooms)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,6 @@ class Ablater:
             pretrain=pretrained,
             answers=answers,
             rooms=room_counts(EvaluationFiles.of(place / "qa", SPLIT).details),
-            environment=environment(self.device),
         )
 
     def _stage(self, each: Plan, run: Path, *, init: Path | None = None) -> Stage:
@@ -188,7 +187,7 @@ class Ablater:
         _free_memory()
         if cuda := self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        devices, started = Devices(accelerator=self.device.type), time.monotonic()
+        where, devices, started = environment(self.device), Devices(accelerator=self.device.type), time.monotonic()
         with progress(f"{name} {each.name}") as update:
             result = training(teacher=self.teacher, init=init, devices=devices, say=say, on_progress=update)
         seconds = time.monotonic() - started
@@ -201,6 +200,7 @@ class Ablater:
             seconds=None if result.resumed_at else seconds,
             peak_gib=None if result.resumed_at else peak,
             scores=self._scores(run),
+            environment=where,
         )
         write_json(record, to_plain(stage), ensure_ascii=False, indent=0)
         return stage

@@ -119,6 +119,8 @@ class Stage:
     """Most GPU memory in use; None on a CPU."""
     scores: dict[str, float]
     """Figures x100 on unseen rooms."""
+    environment: dict[str, str]
+    """Device, versions, commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +133,6 @@ class Row:
     answers: Stage
     rooms: dict[str, dict[str, int]]
     """Of each room the number of `questions`, and how many of them each of `SHARES` counts; without boxes, no Acc."""
-    environment: dict[str, str]
-    """Device, versions, commit."""
 
     def __post_init__(self) -> None:
         for room, counts in self.rooms.items():
@@ -144,9 +144,9 @@ class Row:
             raise ConfigError("rooms: expected some, all with the same counts.")
 
     @property
-    def commands(self) -> tuple[str, ...]:
-        """What does the same alone, from pre-training to the last evaluation."""
-        return (() if self.pretrain is None else self.pretrain.commands) + self.answers.commands
+    def stages(self) -> tuple[Stage, ...]:
+        """Its trainings, the first one first."""
+        return (self.answers,) if self.pretrain is None else (self.pretrain, self.answers)
 
     def counts(self, name: str) -> list[int]:
         """One of the counts, room by room in the order of their names."""

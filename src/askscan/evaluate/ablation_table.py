@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,7 @@ def _score(stage: Stage | None, name: str) -> float | None:
 
 
 Figure = Callable[[Row], float | None]
+Middle = Callable[[list[float]], Any]
 _ANSWERS: dict[str, Figure] = {
     "mAP@0.5": lambda row: _score(row.answers, "mAP@0.5"),
     "CIDEr": lambda row: _score(row.answers, "CIDEr"),
@@ -71,13 +72,14 @@ _EMBEDDINGS: dict[str, Figure] = {
     "sentence R@10": lambda row: _score(row.pretrain, "R@10 scene -> sentence"),
     "picture R@10": lambda row: _score(row.pretrain, "R@10 scene -> picture"),
     "k-NN pre-trained": lambda row: _score(row.pretrain, "room type k-NN"),
+    "silhouette pre-trained": lambda row: _score(row.pretrain, "room type silhouette"),
     "k-NN answering": lambda row: _score(row.answers, "room type k-NN"),
 }
 """Columns that are means over runs."""
 _COSTS: dict[str, Figure] = {
     "pre-training, s": lambda row: None if row.pretrain is None else row.pretrain.seconds,
     "answering, s": lambda row: row.answers.seconds,
-    "GPU GiB": lambda row: max((s.peak_gib for s in (row.pretrain, row.answers) if s and s.peak_gib), default=None),
+    "GPU GiB": lambda row: max((s.peak_gib for s in row.stages if s.peak_gib), default=None),
 }
 """Columns that are medians over runs: the first training of a process also embeds sentences and compiles."""
 
@@ -98,10 +100,12 @@ def summarize(ablation: Ablation, rows: Sequence[Row]) -> Summary:
     _same_questions([row for own in found.values() for row in own])
     references = [name for name in ablation.references if name in found and len(found) > 1]
     return Summary(
-        tables=(_answers(found), *(_differences(found, name) for name in references), _embeddings_and_costs(found)),
+        tables=(_answers(found), *(_differences(found, name) for name in references), *_embeddings_and_costs(found)),
         notes=_notes(ablation, found),
         origins=_origins(found),
-        commands={name: tuple(c for row in own for c in row.commands) for name, own in found.items()},
+        commands={
+            name: tuple(c for row in own for stage in row.stages for c in stage.commands) for name, own in found.items()
+        },
     )
 
 
@@ -126,13 +130,16 @@ def _differences(found: Mapping[str, Sequence[Row]], reference: str) -> Table:
     return Table(title=f"Difference to {reference}", header=("variant", "pairs", *SHARES), rows=tuple(rows))
 
 
-def _embeddings_and_costs(found: Mapping[str, Sequence[Row]]) -> Table:
-    rows = []
-    for name, own in found.items():
-        figures = [_over_runs(np.mean, figure, own) for figure in _EMBEDDINGS.values()]
-        rows.append((name, *figures, *(_over_runs(np.median, cost, own) for cost in _COSTS.values())))
-    header = ("variant", *_EMBEDDINGS, *_COSTS)
-    return Table(title="Scene embeddings and cost", header=header, rows=tuple(rows))
+def _embeddings_and_costs(found: Mapping[str, Sequence[Row]]) -> Iterator[Table]:
+    kinds: tuple[tuple[str, dict[str, Figure], Middle], ...] = (
+        ("Scene embeddings", _EMBEDDINGS, np.mean),
+        ("Cost", _COSTS, np.median),
+    )
+    for title, figures, middle in kinds:
+        rows = (
+            (name, *(_over_runs(middle, figure, own) for figure in figures.values())) for name, own in found.items()
+        )
+        yield Table(title=title, header=("variant", *figures), rows=tuple(rows))
 
 
 def _number(rows: Sequence[Row]) -> str:
@@ -173,7 +180,7 @@ def _same_questions(rows: Sequence[Row]) -> None:
             )
 
 
-def _over_runs(middle: Callable[[list[float]], Any], figure: Figure, rows: Sequence[Row]) -> str:
+def _over_runs(middle: Middle, figure: Figure, rows: Sequence[Row]) -> str:
     known = [value for row in rows if (value := figure(row)) is not None]
     return f"{middle(known):.1f}" if known else _NOTHING
 
@@ -197,17 +204,22 @@ def _notes(ablation: Ablation, found: Mapping[str, Sequence[Row]]) -> tuple[str,
 
 
 def _origins(found: Mapping[str, Sequence[Row]]) -> tuple[str, ...]:
-    """A sentence per device, version of torch and commit, with the seeds of each variant."""
+    """A sentence per device, version of torch and commit, with the seeds of each variant that were trained there."""
     seeds: dict[str, dict[str, list[str]]] = {}
     for name, own in found.items():
         for row in own:
-            device, torch, commit = (row.environment.get(key, "unknown") for key in ("device", "torch", "commit"))
-            where = seeds.setdefault(f"{device}, torch {torch}, commit {commit}", {})
-            where.setdefault(name, []).append(str(row.seed))
+            # One that went on elsewhere after its pre-training is named twice.
+            for place in dict.fromkeys(_origin(stage) for stage in row.stages):
+                seeds.setdefault(place, {}).setdefault(name, []).append(str(row.seed))
     return tuple(
         f"{where}: " + "; ".join(f"{name} {', '.join(own)}" for name, own in variants.items())
         for where, variants in seeds.items()
     )
+
+
+def _origin(stage: Stage) -> str:
+    device, torch, commit = (stage.environment.get(key, "unknown") for key in ("device", "torch", "commit"))
+    return f"{device}, torch {torch}, commit {commit}"
 
 
 def _line(cells: Sequence[str]) -> str:
