@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from askscan.errors import ConfigError, DataError
@@ -11,10 +10,9 @@ from askscan.evaluate.ablation import (
     Row,
     Stage,
     Variant,
-    ablation_table,
     load_record,
     read_ablation,
-    room_shares,
+    room_counts,
 )
 from askscan.files import write_json
 from askscan.plain import to_plain
@@ -24,16 +22,14 @@ FILE = Ablation(recipe="rooms", seeds=(0, 1), variants=tuple(Variant(name=name) 
 
 
 def stage(seconds: float | None = 10.0, peak: float | None = 2.0) -> Stage:
-    return Stage(commands=("askscan x", "askscan y"), num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES)
-
-
-def row(variant: str, seed: int, share: float, *, pretrain: Stage | None = None, num_rooms: int = 50) -> Row:
-    """A run whose rooms differ a lot, in the same way for all variants."""
-    rng = np.random.default_rng(0)
-    easy = rng.uniform(0, 0.5, num_rooms)
-    rooms = {f"room {i}": [round(40 * min(1.0, value + share)), 40] for i, value in enumerate(easy)}
     where = {"device": "GPU", "torch": "2", "commit": "abc"}
-    return Row(variant=variant, seed=seed, pretrain=pretrain, answers=stage(), rooms=rooms, environment=where)
+    commands = ("askscan x", "askscan y")
+    return Stage(commands=commands, num_steps=5, seconds=seconds, peak_gib=peak, scores=SCORES, environment=where)
+
+
+def row(variant: str, seed: int, *, pretrain: Stage | None = None, **counts: dict[str, int]) -> Row:
+    rooms = counts or {"a": {"questions": 4, "EM@1": 2, "EM@10": 3, "Acc@0.25": 1, "Acc@0.5": 0}}
+    return Row(variant=variant, seed=seed, pretrain=pretrain, answers=stage(), rooms=rooms)
 
 
 @pytest.mark.parametrize(
@@ -70,74 +66,52 @@ def test_variants_are_chosen_in_the_order_of_the_file() -> None:
 
 def test_records_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "row.json"
-    for written in (row("full", 0, 0.3, pretrain=stage()), row("less", 1, 0.1)):
+    for written in (row("full", 0, pretrain=stage()), row("blind", 1, a={"questions": 2, "EM@1": 1, "EM@10": 2})):
         write_json(path, to_plain(written), ensure_ascii=False, indent=0)
         assert load_record(path, Row) == written
     write_json(path, to_plain(stage(None, None)))
     assert load_record(path, Stage) == stage(None, None)
-    for damage in ("{", "{}", '{"variant": 3}', json.dumps({"seed": 0, "rooms": {"a": [2, 1]}})):
+    plain = to_plain(row("full", 0))
+    rooms = [
+        {},
+        {"a": [2, 1]},
+        {"a": {"questions": 0, "EM@1": 0}},
+        {"a": {"questions": 1, "EM@1": 2}},
+        {"a": {"questions": 1, "CIDEr": 1}},
+        {"a": {"questions": 1, "EM@1": 1}, "b": {"questions": 1, "EM@1": 1, "EM@10": 1}},
+    ]
+    for damage in ("{", "{}", '{"variant": 3}', *(json.dumps(plain | {"rooms": wrong}) for wrong in rooms)):
         path.write_text(damage)
         with pytest.raises(DataError, match=r"row\.json"):
             load_record(path, Row)
 
 
-def test_shares_of_rooms(tmp_path: Path) -> None:
-    entries = [("a", ["red"], ["red", "blue"]), ("b", ["red"], ["blue"]), ("a", ["one", "two"], ["two"])]
-    path = tmp_path / "details.val.json"
-    path.write_text(json.dumps([{"scene_id": s, "answers": a, "right_answers": r} for s, a, r in entries]))
-    assert room_shares(path) == {"a": [1, 2], "b": [0, 1]}
-
-
-def test_the_table_says_means_intervals_and_paired_differences() -> None:
-    rows = [
-        row("less", 1, 0.2),
-        row("full", 1, 0.34, pretrain=stage(peak=3.0)),
-        row("full", 0, 0.3, pretrain=stage(seconds=None)),
-        row("less", 0, 0.22),
+def test_rooms_are_counted_as_scores_count_them(tmp_path: Path) -> None:
+    entries = [
+        ("a", ["red", "tall"], ["red", "blue"], 0.25),
+        ("b", ["red", "blue"], ["blue"], 0.6),
+        ("a", ["one", *"abcdefghi", "two"], ["two"], None),  # eleventh of the answers; an object without a box
     ]
-    found = ablation_table(FILE, rows)
-    table = {cells[0]: dict(zip(found.header, cells, strict=True)) for cells in found.rows}
-    assert list(table) == ["full", "less"]  # in the file's order; what has no run yet is left out
-    full, less = table["full"], table["less"]
-    means = {v: np.mean([100 * h / c for r in rows if r.variant == v for h, c in r.rooms.values()]) for v in table}
-    low, high = ends(full["EM@1"])
-    assert full["EM@1"].startswith(f"{means['full']:.1f} ") and low < means["full"] < high
-    assert full["to full"] == "–"
-    gain = means["less"] - means["full"]
-    assert less["to full"].startswith(f"{gain:+.1f} ")
-    # Rooms differ by tens of points, but alike for both: only what the seeds differ by is left, 4 and 2 points.
-    assert high - low > 7
-    low, high = ends(less["to full"])
-    assert low < gain < high < 0
-    assert high - low < 7
-    assert (full["EM@10"], full["sentence R@10"], full["picture R@10"], full["runs"]) == ("80.0", "30.0", "–", "2")
-    assert (full["pre-training, s"], full["GPU GiB"], less["pre-training, s"]) == ("10.0", "2.5", "–")
-    page = found.markdown()
-    assert page.splitlines()[0].count("|") == page.splitlines()[1].count("|") == page.splitlines()[2].count("|")
-    for text in (
-        "50 unseen rooms, 2000 questions",
-        "by chance: 5.0",
-        "GPU, torch 2, commit abc",
-        "askscan x\naskscan y",
-    ):
-        assert text in page
+    path = tmp_path / "details.val.json"
+
+    def write(located: bool) -> None:
+        plain = [
+            {"scene_id": scene, "answers": answers, "right_answers": right, "iou": iou if located else None}
+            for scene, answers, right, iou in entries
+        ]
+        path.write_text(json.dumps(plain))
+
+    write(True)
+    assert room_counts(path) == {
+        "a": {"questions": 2, "EM@1": 1, "EM@10": 1, "Acc@0.25": 1, "Acc@0.5": 0},
+        "b": {"questions": 1, "EM@1": 0, "EM@10": 1, "Acc@0.25": 1, "Acc@0.5": 1},
+    }
+    write(False)
+    assert room_counts(path)["b"] == {"questions": 1, "EM@1": 0, "EM@10": 1}
 
 
-def test_the_first_training_of_a_process_does_not_decide_the_time() -> None:
-    rows = [row("full", seed, 0.3, pretrain=stage(seconds)) for seed, seconds in enumerate((56.0, 20.0, 21.0))]
-    found = ablation_table(FILE, rows)
-    assert dict(zip(found.header, found.rows[0], strict=True))["pre-training, s"] == "21.0"
-
-
-def ends(cell: str) -> list[float]:
-    return [float(end) for end in cell.split("[")[1].rstrip("]").split(",")]
-
-
-def test_differences_of_other_rooms_are_refused() -> None:
-    with pytest.raises(DataError, match="less, seed 0: was evaluated on other rooms than full, seed 0"):
-        ablation_table(FILE, [row("full", 0, 0.3), row("less", 0, 0.3, num_rooms=49)])
-
-
-def test_nothing_done_yet() -> None:
-    found = ablation_table(FILE, [])
-    assert found.rows == () and "No run is done yet." in found.markdown()
+def test_variants_are_compared_to_the_first_and_to_scratch() -> None:
+    cold, blind = Variant(name="cold", pretrain=None), Variant(name="blind", pretrain=None, question_only=True)
+    assert replace(FILE, variants=(Variant(name="full"), blind, cold)).references == ("full", "cold")
+    assert replace(FILE, variants=(cold, Variant(name="full"))).references == ("cold",)
+    assert replace(FILE, variants=(Variant(name="full"), blind)).references == ("full",)

@@ -6,6 +6,7 @@ Python do not count. Inputs rotate, so that repeated runs do not measure the cac
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import time
@@ -157,15 +158,20 @@ def _device_name(device: torch.device) -> str:
     return f"{platform.machine()} processor, {torch.get_num_threads()} threads"
 
 
-def _commit() -> str:
-    """Commit of the checkout that the package lies in, with a `+` where files of it were changed; else its version."""
-    folder = Path(__file__).parent
+def _commit(package: Path = Path(__file__).parents[1]) -> str:
+    """Commit that the package is of, with a `+` where any of its files was changed.
+
+    A copy without a checkout is told by whoever made it: in `ASKSCAN_COMMIT`.
+    """
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
+        command = ["git", "-C", str(package), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
+    if told := os.environ.get("ASKSCAN_COMMIT"):
+        return told
     try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # else the checkout is another project's
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
-        return f"askscan {__version__}"
+        return f"unknown (askscan {__version__})"

@@ -13,8 +13,6 @@ from askscan.cli.training import Accelerator
 from askscan.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from askscan.evaluate.ablation import Ablation
 
 
@@ -32,47 +30,36 @@ def ablate(
     ] = (),
     teacher: Teacher = "default",
     device: Accelerator = "auto",
-    beside: Annotated[
-        tuple[Path, ...],
-        tyro.conf.arg(
-            metavar="DIR...",
-            help="Folders of the same ablation on other training rooms, for the same table.",
-            help_behavior_hint="",
-        ),
-    ] = (),
     table_only: Annotated[bool, tyro.conf.arg(name="table", help="Train nothing; the table of what is done.")] = False,
 ) -> None:
     """Train and evaluate the variants of a file with several seeds, into one table.
 
     Started once per GPU (CUDA_VISIBLE_DEVICES) with one --out, it divides the runs.
     """
-    from askscan.cli.ablation_runs import ERROR, Ablater, finished, plan
+    from askscan.cli.ablation_runs import ERROR, Ablater, plan
     from askscan.evaluate.ablation import read_ablation
 
     ablation = read_ablation(file)
     variants = ablation.selected(only)
     failed: list[str] = []
-    finished(ablation, beside)  # refused before anything is trained
     if not table_only:
         plans = [plan(ablation.recipe, variant, seed) for seed in seeds or ablation.seeds for variant in variants]
         failed = Ablater.open(data, test, out, ablation.recipe, teacher, device).run_all(plans)
-    _show(ablation, out, beside)
+    _show(ablation, out)
     if failed:
         raise ConfigError(f"{len(failed)} runs failed ({', '.join(failed)}); the reasons are in their {ERROR}.")
 
 
-def _show(ablation: Ablation, out: Path, beside: Sequence[Path]) -> None:
-    """Print the table of all rows, and write it down."""
+def _show(ablation: Ablation, out: Path) -> None:
+    """Print the tables of all rows, and write them down."""
     from askscan.cli.ablation_runs import finished
-    from askscan.evaluate.ablation import ablation_table
+    from askscan.evaluate.ablation_table import summarize
     from askscan.files import replacing
 
-    found = ablation_table(ablation, finished(ablation, [out, *beside]))
-    # Two, so that they fit a terminal.
-    for title, columns in (("Answers", slice(1, 8)), ("Scene embeddings and cost", slice(8, None))):
-        header, *rows = ((cells[0], *cells[columns]) for cells in (found.header, *found.rows))
-        table(f"{title}, recipe {ablation.recipe}", header, rows)
-    for note in found.notes:
+    summary = summarize(ablation, finished(ablation, out))
+    for each in summary.tables:
+        table(f"{each.title}, recipe {ablation.recipe}", each.header, each.rows)
+    for note in (*summary.notes, *summary.origins):
         say(note)
     with replacing(out / "table.md") as temporary:
-        temporary.write_text(found.markdown(), encoding="utf-8")
+        temporary.write_text(summary.markdown(), encoding="utf-8")

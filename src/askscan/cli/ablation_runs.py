@@ -12,7 +12,6 @@ import json
 import shlex
 import time
 import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from askscan.cli.training import override
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, UserError
-from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record, room_shares
+from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record, room_counts
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
 from askscan.evaluate.maps import map_scenes
 from askscan.evaluate.runs import load_run, pick_device
@@ -168,8 +167,7 @@ class Ablater:
             seed=each.seed,
             pretrain=pretrained,
             answers=answers,
-            rooms=room_shares(EvaluationFiles.of(place / "qa", SPLIT).details),
-            environment=environment(self.device),
+            rooms=room_counts(EvaluationFiles.of(place / "qa", SPLIT).details),
         )
 
     def _stage(self, each: Plan, run: Path, *, init: Path | None = None) -> Stage:
@@ -189,7 +187,7 @@ class Ablater:
         _free_memory()
         if cuda := self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        devices, started = Devices(accelerator=self.device.type), time.monotonic()
+        where, devices, started = environment(self.device), Devices(accelerator=self.device.type), time.monotonic()
         with progress(f"{name} {each.name}") as update:
             result = training(teacher=self.teacher, init=init, devices=devices, say=say, on_progress=update)
         seconds = time.monotonic() - started
@@ -202,6 +200,7 @@ class Ablater:
             seconds=None if result.resumed_at else seconds,
             peak_gib=None if result.resumed_at else peak,
             scores=self._scores(run),
+            environment=where,
         )
         write_json(record, to_plain(stage), ensure_ascii=False, indent=0)
         return stage
@@ -217,25 +216,20 @@ class Ablater:
         return scores
 
 
-def finished(ablation: Ablation, folders: Sequence[Path]) -> list[Row]:
-    """What was done of an ablation, folder by folder and by seed.
+def finished(ablation: Ablation, folder: Path) -> list[Row]:
+    """What was done of an ablation.
 
     Raises:
-        ConfigError: A folder holds no ablation, or one of another recipe, teacher or unseen rooms.
+        ConfigError: The folder holds no ablation, or one of another recipe.
         DataError: A row is damaged.
     """
-    rows: list[Row] = []
-    wanted: dict[str, Any] = {}
-    for folder in folders:
-        if not (folder / MANIFEST).is_file():
-            raise ConfigError(f"{folder}: holds no ablation; give a folder that `askscan ablate` wrote.")
-        began = read_json(folder / MANIFEST, expected=dict, remedy=_REMEDY)
-        wanted = (wanted or began) | {"recipe": ablation.recipe, "data": began.get("data")}
-        if (difference := first_difference(began, wanted)) is not None:
-            raise ConfigError(f"{folder}: only the training rooms of ablations in one table may differ ({difference}).")
-        paths = [path for variant in ablation.variants for path in folder.glob(f"{variant.folder}/*/{ROW}")]
-        rows += sorted((load_record(path, Row) for path in paths), key=lambda row: row.seed)
-    return rows
+    if not (folder / MANIFEST).is_file():
+        raise ConfigError(f"{folder}: holds no ablation; give a folder that `askscan ablate` wrote.")
+    began = read_json(folder / MANIFEST, expected=dict, remedy=_REMEDY)
+    if (difference := first_difference(began, began | {"recipe": ablation.recipe})) is not None:
+        raise ConfigError(f"{folder}: holds another ablation ({difference}); give its file, or another folder.")
+    paths = [path for variant in ablation.variants for path in sorted(folder.glob(f"{variant.folder}/*/{ROW}"))]
+    return [load_record(path, Row) for path in paths]
 
 
 def _command(*arguments: object) -> str:

@@ -1,27 +1,26 @@
-"""Ablations: the file that names the variants, what is kept of each run, and the table over all of them."""
+"""Ablations: the file that names the variants, and what is kept of each run."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import yaml
-from jaxtyping import Float
-from numpy import ndarray
 
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
 from askscan.evaluate.score import AGAIN
-from askscan.metrics.intervals import resampled_shares, span
+from askscan.metrics.localization import IOU_THRESHOLDS
 from askscan.plain import from_plain
 
+SHARES = ("EM@1", "EM@10", *(f"Acc@{threshold}" for threshold in IOU_THRESHOLDS))
+"""Figures that are shares of questions: counted by room, so that they get intervals."""
+QUESTIONS = "questions"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
-_NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Ablation:
     seeds: tuple[int, ...] = ()
     """Each variant is trained once with each."""
     variants: tuple[Variant, ...] = ()
-    """Differences are to the first."""
+    """Differences are to the first, and to the one from scratch."""
 
     def __post_init__(self) -> None:
         for name in ("recipe", "seeds", "variants"):
@@ -73,6 +72,12 @@ class Ablation:
         name, count = Counter([f"seed {seed}" for seed in self.seeds] + folders).most_common(1)[0]
         if count > 1:
             raise ConfigError(f"{name} is there twice.")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Names of the variants that the others are compared to: the first, and the first from scratch."""
+        scratch = [v.name for v in self.variants if not v.pretrains and not v.question_only]
+        return tuple(dict.fromkeys([self.variants[0].name, *scratch[:1]]))
 
     def selected(self, names: Sequence[str]) -> tuple[Variant, ...]:
         """The variants of those names, in the order of the file; all where no name is given.
@@ -114,6 +119,8 @@ class Stage:
     """Most GPU memory in use; None on a CPU."""
     scores: dict[str, float]
     """Figures x100 on unseen rooms."""
+    environment: dict[str, str]
+    """Device, versions, commit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +131,30 @@ class Row:
     seed: int
     pretrain: Stage | None
     answers: Stage
-    rooms: dict[str, list[int]]
-    """Of each room the questions answered right at once (EM@1) and all questions."""
-    environment: dict[str, str]
-    """Device, versions, commit."""
+    rooms: dict[str, dict[str, int]]
+    """Of each room the number of `questions`, and how many of them each of `SHARES` counts; without boxes, no Acc."""
 
     def __post_init__(self) -> None:
-        if not self.rooms or not all(0 <= hits <= count and count > 0 for hits, count in self.rooms.values()):
-            raise ConfigError("rooms without counts.")
+        for room, counts in self.rooms.items():
+            if not {QUESTIONS, "EM@1"} <= set(counts) <= {QUESTIONS, *SHARES}:
+                raise ConfigError(f"rooms.{room}: expected the counts {QUESTIONS}, {', '.join(SHARES)}.")
+            if counts[QUESTIONS] < 1 or not all(0 <= hits <= counts[QUESTIONS] for hits in counts.values()):
+                raise ConfigError(f"rooms.{room}: some counts are not between 0 and the number of questions.")
+        if len({frozenset(counts) for counts in self.rooms.values()}) != 1:
+            raise ConfigError("rooms: expected some, all with the same counts.")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its trainings, the first one first."""
+        return (self.answers,) if self.pretrain is None else (self.pretrain, self.answers)
+
+    def counts(self, name: str) -> list[int]:
+        """One of the counts, room by room in the order of their names."""
+        return [self.rooms[room][name] for room in sorted(self.rooms)]
+
+    def has(self, name: str) -> bool:
+        """Whether one of the counts is known."""
+        return all(name in counts for counts in self.rooms.values())
 
 
 Record = TypeVar("Record", Stage, Row)
@@ -147,146 +170,20 @@ def load_record(path: Path, kind: type[Record]) -> Record:
     plain = read_json(path, expected=dict, remedy=remedy)
     try:
         return from_plain(kind, plain)
-    except (ConfigError, TypeError, ValueError) as error:
+    except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is no record of an ablation ({error}); {remedy}.") from error
 
 
-def room_shares(details: Path) -> dict[str, list[int]]:
-    """EM@1 by room, (hits, questions), from the `details.<split>.json` of an evaluation."""
-    shares: dict[str, list[int]] = {}
-    for entry in read_json(details, expected=list, remedy=AGAIN):
-        share = shares.setdefault(entry["scene_id"], [0, 0])
-        share[0] += entry["answers"][0] in entry["right_answers"]
-        share[1] += 1
-    return shares
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AblationTable:
-    """What all runs so far say."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    """A row per variant that has a run."""
-    notes: tuple[str, ...]
-    """What the figures are, a sentence each."""
-    commands: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of the first run of each variant."""
-
-    def markdown(self) -> str:
-        """A page with the table, the notes and the commands."""
-        lines = [_line(self.header), "|---|" + "---:|" * (len(self.header) - 1), *map(_line, self.rows), ""]
-        for note in self.notes:
-            lines += [note, ""]
-        for variant, commands in self.commands.items():
-            lines += [f"{variant}:", "", "```", *commands, "```", ""]
-        return "\n".join(lines)
-
-
-def _score(stage: Stage | None, name: str) -> float | None:
-    return None if stage is None else stage.scores.get(name)
-
-
-_FIGURES: dict[str, Callable[[Row], float | None]] = {
-    "EM@10": lambda row: _score(row.answers, "EM@10"),
-    "Acc@0.25": lambda row: _score(row.answers, "Acc@0.25"),
-    "Acc@0.5": lambda row: _score(row.answers, "Acc@0.5"),
-    "mAP@0.5": lambda row: _score(row.answers, "mAP@0.5"),
-    "sentence R@10": lambda row: _score(row.pretrain, "R@10 scene -> sentence"),
-    "picture R@10": lambda row: _score(row.pretrain, "R@10 scene -> picture"),
-    "k-NN pre-trained": lambda row: _score(row.pretrain, "room type k-NN"),
-    "k-NN answering": lambda row: _score(row.answers, "room type k-NN"),
-}
-"""Columns that are means over runs."""
-_COSTS: dict[str, Callable[[Row], float | None]] = {
-    "pre-training, s": lambda row: None if row.pretrain is None else row.pretrain.seconds,
-    "answering, s": lambda row: row.answers.seconds,
-    "GPU GiB": lambda row: max((s.peak_gib for s in (row.pretrain, row.answers) if s and s.peak_gib), default=None),
-}
-"""Columns that are medians over runs: the first training of a process also embeds sentences and compiles."""
-
-
-def ablation_table(ablation: Ablation, rows: Sequence[Row]) -> AblationTable:
-    """Means over runs; EM@1, and its difference to the first variant, with 95 % intervals.
-
-    Intervals are by bootstrap over rooms and over runs at once (Owen 2007); differences are paired over rooms.
-
-    Raises:
-        DataError: The runs were not evaluated on the same questions.
-    """
-    found = {v.name: [row for row in rows if row.variant == v.name] for v in ablation.variants}
-    found = {name: own for name, own in found.items() if own}
-    _same_rooms(rows)
-    shares = {name: _resampled(own, index) for index, (name, own) in enumerate(found.items())}
-    means = {name: _percent(own) for name, own in found.items()}
-    first = ablation.variants[0].name
-    table = []
-    for name, own in found.items():
-        gain = _NOTHING
-        if name != first and first in found:
-            low, high = span(shares[name] - shares[first])
-            gain = f"{means[name] - means[first]:+.1f} [{low:+.1f}, {high:+.1f}]"
-        low, high = span(shares[name])
-        figures = [_over_runs(np.mean, figure, own) for figure in _FIGURES.values()]
-        figures += [_over_runs(np.median, cost, own) for cost in _COSTS.values()]
-        table.append((name, str(len(own)), f"{means[name]:.1f} [{low:.1f}, {high:.1f}]", gain, *figures))
-    return AblationTable(
-        header=("variant", "runs", "EM@1", f"to {first}", *_FIGURES, *_COSTS),
-        rows=tuple(table),
-        notes=_notes(ablation, rows),
-        commands={name: _commands(own[0]) for name, own in found.items()},
-    )
-
-
-def _commands(row: Row) -> tuple[str, ...]:
-    return (() if row.pretrain is None else row.pretrain.commands) + row.answers.commands
-
-
-def _resampled(rows: Sequence[Row], index: int) -> Float[ndarray, "r"]:
-    hits = np.array([[row.rooms[room][0] for room in sorted(row.rooms)] for row in rows], np.float64)
-    counts = np.array([rows[0].rooms[room][1] for room in sorted(rows[0].rooms)], np.float64)
-    return resampled_shares(hits, counts, seed=index)
-
-
-def _percent(rows: Sequence[Row]) -> float:
-    pairs = [pair for row in rows for pair in row.rooms.values()]
-    return 100 * sum(hits for hits, _ in pairs) / sum(count for _, count in pairs)
-
-
-def _same_rooms(rows: Sequence[Row]) -> None:
-    counts = [{room: count for room, (_, count) in row.rooms.items()} for row in rows]
-    for row, own in zip(rows, counts, strict=True):
-        if own != counts[0]:
-            raise DataError(
-                f"{row.variant}, seed {row.seed}: was evaluated on other rooms than {rows[0].variant}, seed "
-                f"{rows[0].seed}; delete the row.json and the qa.json of the wrong one and run again."
-            )
-
-
-def _over_runs(middle: Callable[[list[float]], Any], figure: Callable[[Row], float | None], rows: Sequence[Row]) -> str:
-    known = [value for row in rows if (value := figure(row)) is not None]
-    return f"{middle(known):.1f}" if known else _NOTHING
-
-
-def _notes(ablation: Ablation, rows: Sequence[Row]) -> tuple[str, ...]:
-    if not rows:
-        return ("No run is done yet.",)
-    environments = [row.environment for row in rows]
-    where = [", ".join(dict.fromkeys(e.get(key, "?") for e in environments)) for key in ("device", "torch", "commit")]
-    counts = [count for _, count in rows[0].rooms.values()]
-    chance = next((value for row in rows if (value := _score(row.pretrain, "R@10 chance")) is not None), None)
-    by_chance = "" if chance is None else f" R@10 by chance: {chance:.1f}."
-    return (
-        f"Recipe `{ablation.recipe}`, {len(counts)} unseen rooms, {sum(counts)} questions. "
-        "Per cent, means over runs, with 95 % intervals by bootstrap over rooms and runs; differences are paired "
-        f"over rooms. With few runs their spread is underestimated.{by_chance}",
-        f"{where[0]}, torch {where[1]}, commit {where[2]}. Times hold everything that a training loads; the GPU's "
-        "memory is the larger of both trainings; both are medians over runs.",
-    )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def room_counts(details: Path) -> dict[str, dict[str, int]]:
+    """What a row keeps of each room, from the `details.<split>.json` of an evaluation."""
+    entries = read_json(details, expected=list, remedy=AGAIN)
+    located = any(entry["iou"] is not None for entry in entries)
+    rooms: dict[str, Counter[str]] = {}
+    for entry in entries:
+        answers, right = entry["answers"], entry["right_answers"]
+        hits = {"EM@1": answers[0] in right, "EM@10": any(answer in right for answer in answers[:10])}
+        if located:  # an object without a box counts as not found
+            hits |= {f"Acc@{threshold}": (entry["iou"] or 0.0) >= threshold for threshold in IOU_THRESHOLDS}
+        counts = rooms.setdefault(entry["scene_id"], Counter())
+        counts.update({QUESTIONS: 1, **{name: int(hit) for name, hit in hits.items()}})
+    return {room: dict(counts) for room, counts in rooms.items()}
