@@ -281,8 +281,9 @@ def _farthest_libraries(inputs: Inputs) -> dict[str, Variants]:
             lambda i: [fpsample.bucket_fps_kdline_sampling(xyz, m, h=7, start_idx=0) for xyz in arrays[i]]
         )
     if quickfps is not None:
-        clouds = inputs.xyz if inputs.device.type == "cuda" else host
-        found["torch_quickfps"] = inputs.each(lambda i: quickfps.sample(clouds[i], m, start_idx=0, return_points=False))
+        found["torch_quickfps, CPU"] = inputs.each(
+            lambda i: quickfps.sample(host[i], m, start_idx=0, return_points=False)
+        )
     return found
 
 

@@ -49,7 +49,7 @@ LESS_SHARED: dict[int, dict[tuple[str, int], Launch]] = {
         ("third", 128): Launch(32, 8, 2, 1),
         ("back_third", 64): Launch(64, 4, 2, 1, block=128),
         ("back_third", 128): Launch(64, 8, 2, 1, block=64),
-        ("evaluate", 128): Launch(32, 8, 2, 1, block=128),
+        ("evaluate", 128): Launch(64, 8, 2, 1, block=64),
     },
     227 * _KB: {("back_third", 128): Launch(32, 8, 2, 1)},
 }
