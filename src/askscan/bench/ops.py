@@ -157,7 +157,7 @@ def _neighbourhoods(inputs: Inputs) -> Iterator[Case]:
         runs=inputs.each(lambda i: ops.farthest_points(inputs.xyz[i], m1)),
         num_bytes=b * (12 * n + 8 * m1),
         goal=(27.6, 2.5),
-        times_faster=10,
+        times_faster=10.0,
         libraries=_farthest_libraries(inputs),
     )
     yield Case(
@@ -165,7 +165,7 @@ def _neighbourhoods(inputs: Inputs) -> Iterator[Case]:
         runs=inputs.each(lambda i: inputs.balls(0, i)),
         num_bytes=b * (12 * (n + m1) + 8 * m1 * k1),
         goal=(20.4, 0.5),
-        times_faster=20,
+        times_faster=20.0,
     )
     yield Case(
         name=f"three nearest {b} x {m2:,} in {m3:,}",
