@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from tests.train import stand_ins
@@ -10,6 +11,7 @@ from askscan.cli.console import console
 from askscan.data.folder import DataFolder
 from askscan.evaluate.runs import Run
 from askscan.evaluate.score import Scores
+from askscan.metrics import language
 from askscan.train.answer import train_answers
 from askscan.train.devices import Devices
 
@@ -67,21 +69,18 @@ def test_java_takes_long_which_is_said_and_can_be_left_out(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     assert evaluate(files, "blind", "--out", str(tmp_path)) == 0
-    tried: list[bool] = []
-
-    def score_file(*_: object, java: bool, **__: object) -> Scores:
-        tried.append(java)
-        return Scores.load(tmp_path / "scores.val.json")
-
-    monkeypatch.setattr("askscan.evaluate.score.score_file", score_file)
     monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr(language, "_meteor", lambda: Mock(compute_score=lambda right, found: (0.5, [])))
+    monkeypatch.setattr(language, "_package", lambda: tmp_path)  # without SPICE's language models
     capsys.readouterr()
-    command = ["score", str(tmp_path / "predictions.val.json"), str(files)]
-    assert cli.main([*command, "--json"]) == 0
-    assert "--no-java" in capsys.readouterr().err
-    assert cli.main([*command, "--no-java", "--json"]) == 0
-    assert capsys.readouterr().err == ""
-    assert tried == [True, False]
+    command = ["score", str(tmp_path / "predictions.val.json"), str(files), "--json"]
+    assert cli.main(command) == 0
+    with_java = capsys.readouterr()
+    assert json.loads(with_java.out)["METEOR"] == 50
+    assert with_java.err.splitlines() == ["METEOR runs in Java, which can take minutes; `score --no-java` skips it."]
+    assert cli.main([*command, "--no-java"]) == 0
+    without = capsys.readouterr()
+    assert "METEOR" not in json.loads(without.out) and without.err == ""
 
 
 def test_figures_of_classes_are_in_the_file_and_not_in_the_table(files: Path, capsys: pytest.CaptureFixture[str]):

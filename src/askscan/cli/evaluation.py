@@ -136,10 +136,7 @@ def score(
     """
     from askscan.data.folder import DataFolder
     from askscan.evaluate.score import score_file
-    from askscan.metrics.language import missing
 
-    if java and task == "scanqa" and not missing("METEOR"):
-        print("METEOR and SPICE run in Java, which can take minutes; --no-java leaves them out.", file=sys.stderr)
     _show_scores(score_file(predictions, DataFolder(data), split, task=task, java=java), as_json)
 
 

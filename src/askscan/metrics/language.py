@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,16 +54,18 @@ def language_scores(answers: Sequence[str], truths: Sequence[Sequence[str]], *, 
         needs_java = name in ("METEOR", "SPICE")
         if needs_java and not java:
             continue
-        reason = missing(name) if needs_java else ""
+        reason = _missing(name) if needs_java else ""
         if reason:
             notes.append(f"{name} is left out: {reason}.")
         else:
+            if needs_java:
+                print(f"{name} runs in Java, which can take minutes; `score --no-java` skips it.", file=sys.stderr)
             with contextlib.redirect_stdout(io.StringIO()):
                 figures[name] = 100.0 * float(program().compute_score(right, found)[0])
     return LanguageScores(figures=figures, notes=tuple(notes))
 
 
-def missing(name: str) -> str:
+def _missing(name: str) -> str:
     """What a Java metric lacks here; empty: nothing."""
     if shutil.which("java") is None:
         return "no `java` was found; install one"
