@@ -19,6 +19,7 @@ from numpy import ndarray
 from askscan import __version__
 from askscan.data.folder import DataFolder
 from askscan.errors import ConfigError
+from askscan.evaluate.cases import Case
 from askscan.evaluate.figures import (
     Bar,
     Series,
@@ -32,7 +33,7 @@ from askscan.evaluate.figures import (
     table,
     type_legend,
 )
-from askscan.evaluate.report_runs import Case, ReportRun, read_run
+from askscan.evaluate.report_runs import ReportRun, read_run
 from askscan.evaluate.score import Scores
 from askscan.files import replacing
 from askscan.geometry.boxes import CORNER_SIGNS
