@@ -37,7 +37,7 @@ def test_clear_differences_are_bold_and_ties_are_not() -> None:
     assert "Ahead of base" in page and "asked different questions" not in page
     row = page.split("Ahead of base")[1].split("<tr><td>EM@1</td>")[1].split("</tr>")[0]
     same, better = row.split("</td><td>")
-    assert same == "<td>+0.0<small>+0.0 – +0.0</small>"
+    assert same == "<td>+0.0<small>+0.0 to +0.0</small>"
     assert better.startswith("<b>+20.0</b><small>+")
     assert page.split("Ahead of base")[0].count("<b>") == 0  # the better of two figures alone means nothing
 

@@ -6,6 +6,7 @@ They are drawn about 360 units wide, so that their text is legible on a phone an
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -121,9 +122,14 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]]) -> str:
     return "".join(out)
 
 
+def breakable(name: str) -> str:
+    """A name as HTML that a narrow screen may break after its dots, slashes and underscores."""
+    return re.sub(r"(?<=[._/])(?=.)", "<wbr>", escape(name))
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], css: str = "") -> str:
     """A table of ready HTML cells; the first column stays in sight."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{breakable(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -204,7 +210,7 @@ def _bar(bar: Bar) -> str:
     if bar.low is not None and bar.high is not None:
         whisker = f'<em style="left:{bar.low:.1f}%;width:{max(bar.high - bar.low, 0.2):.1f}%"></em>'
     return (
-        f'<div class="bar"><span>{escape(bar.name)}</span><div><i style="width:{bar.value:.1f}%;'
+        f'<div class="bar"><span>{breakable(bar.name)}</span><div><i style="width:{bar.value:.1f}%;'
         f'background:{bar.color}"></i>{whisker}</div><b>{bar.value:.1f}</b></div>'
     )
 

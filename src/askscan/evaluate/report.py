@@ -24,6 +24,7 @@ from askscan.evaluate.figures import (
     Bar,
     Series,
     bars,
+    breakable,
     color,
     curves,
     heat_table,
@@ -262,7 +263,7 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
     for name in dict.fromkeys(name for run in shown for name in run.config):
         values = [run.config.get(name) for run in shown]
         if len(shown) == 1 or len(set(values)) > 1:
-            rows.append([f"<code>{_breakable(name)}</code>", *(escape(_short(value)) for value in values)])
+            rows.append([f"<code>{breakable(name)}</code>", *(escape(_short(value)) for value in values)])
     if not shown:
         return ""
     note = (
@@ -298,7 +299,7 @@ def _questions(runs: Sequence[ReportRun]) -> str:
 
 def _data(runs: Sequence[ReportRun], data: Path | None, split: str) -> dict[str, Any]:
     """Questions, answers and galleries; pictures once per scene, boxes only where they are shown."""
-    cases: dict[tuple[str, ...], Case] = {}
+    cases: dict[tuple[str, str, str], Case] = {}
     for run in runs:
         for case in run.cases:
             cases.setdefault(case.key, case)
@@ -389,11 +390,6 @@ def _names(folders: Sequence[Path]) -> list[str]:
         depth = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in same) == 1)
         names.append("/".join(own[-depth:]))
     return names
-
-
-def _breakable(name: str) -> str:
-    """A name of a setting that a narrow screen may break after its dots and underscores, and nowhere else."""
-    return re.sub(r"(?<=[._])(?=.)", "<wbr>", escape(name))
 
 
 def _short(value: str | None) -> str:

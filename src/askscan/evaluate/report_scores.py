@@ -54,7 +54,8 @@ def _notes(shown: Sequence[tuple[str, Scores]]) -> str:
 def _warning(runs: Sequence[ReportRun]) -> str:
     """Said where runs were asked different questions; of a run without details only their number is known."""
     asked = {frozenset(case.key for case in run.cases) for run in runs if run.cases}
-    numbers = {run.name: len(run.cases) or run.scores.num_questions for run in runs if run.cases or run.scores}
+    counted_by = {run.name: len(run.cases) or (run.scores.num_questions if run.scores else 0) for run in runs}
+    numbers = {name: number for name, number in counted_by.items() if number}
     if len(asked) < 2 and len(set(numbers.values())) < 2:
         return ""
     counted = "; ".join(f"{name} {number:,}" for name, number in numbers.items())
@@ -95,4 +96,4 @@ def _gain(gain: Estimate | None, *, num_rooms: int) -> str:
     if num_rooms < 2:  # nothing to draw from
         return value
     value = f"<b>{value}</b>" if gain.is_clear else value
-    return f"{value}<small>{gain.low:+.1f} – {gain.high:+.1f}</small>"
+    return f"{value}<small>{gain.low:+.1f} to {gain.high:+.1f}</small>"
