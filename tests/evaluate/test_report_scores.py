@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from askscan.evaluate.cases import Case
 from askscan.evaluate.report_runs import ReportRun
 from askscan.evaluate.report_scores import scores_section
@@ -42,9 +44,13 @@ def test_clear_differences_are_bold_and_ties_are_not() -> None:
     assert page.split("Ahead of base")[0].count("<b>") == 0  # the better of two figures alone means nothing
 
 
-def test_what_one_room_says_is_never_clear() -> None:
-    page = scores_section([run("base", [False] * 20, num_rooms=1), run("ahead", [True] * 20, num_rooms=1)])
-    assert "<td>+100.0</td>" in page
+@pytest.mark.parametrize(
+    ("num_rooms", "cell"),
+    [(1, "<td>+100.0</td>"), (5, "<td>+100.0<small>+100.0 to"), (6, "<td><b>+100.0</b><small>+100.0 to")],
+)
+def test_what_few_rooms_say_is_never_clear(num_rooms: int, cell: str) -> None:
+    page = scores_section([run(name, [right] * 30, num_rooms=num_rooms) for name, right in (("a", False), ("b", True))])
+    assert cell in page
 
 
 def test_other_questions_are_said_and_only_shared_ones_compared() -> None:

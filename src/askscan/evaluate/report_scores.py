@@ -12,6 +12,8 @@ from askscan.evaluate.score import Scores
 
 _FIRST = ("EM@1", "EM@10", "EM@1 refined", "Acc@0.25", "Acc@0.5", "CIDEr", "language accuracy", "mAP@0.25")
 _NOTHING = "–"
+_MIN_ROOMS = 6
+"""With fewer, a difference of one sign in every room is no rare chance: 2 / 2^5 is over 5 %."""
 
 
 def scores_section(runs: Sequence[ReportRun]) -> str:
@@ -84,8 +86,8 @@ def _differences(runs: Sequence[ReportRun]) -> str:
     return (
         f"<h3>Ahead of {escape(first.name)}</h3>"
         '<p class="note">Points on the same questions. Small: 95 % interval, bootstrap over scenes, with both answers '
-        "about a scene drawn together; bold where it excludes 0. It is of these very runs: another seed of the "
-        "same training differs as well.</p>" + table(columns, rows, css="scores")
+        f"about a scene drawn together; bold where it excludes 0 and there are at least {_MIN_ROOMS} scenes. It is of "
+        "these very runs: another seed of the same training differs as well.</p>" + table(columns, rows, css="scores")
     )
 
 
@@ -95,5 +97,5 @@ def _gain(gain: Estimate | None, *, num_rooms: int) -> str:
     value = f"{gain.value:+.1f}"
     if num_rooms < 2:  # nothing to draw from
         return value
-    value = f"<b>{value}</b>" if gain.is_clear else value
+    value = f"<b>{value}</b>" if gain.is_clear and num_rooms >= _MIN_ROOMS else value
     return f"{value}<small>{gain.low:+.1f} to {gain.high:+.1f}</small>"
