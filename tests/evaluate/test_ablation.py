@@ -12,7 +12,6 @@ from askscan.evaluate.ablation import (
     Variant,
     load_record,
     read_ablation,
-    room_counts,
 )
 from askscan.files import write_json
 from askscan.plain import to_plain
@@ -84,30 +83,6 @@ def test_records_survive_the_disk_and_damage_is_named(tmp_path: Path) -> None:
         path.write_text(damage)
         with pytest.raises(DataError, match=r"row\.json"):
             load_record(path, Row)
-
-
-def test_rooms_are_counted_as_scores_count_them(tmp_path: Path) -> None:
-    entries = [
-        ("a", ["red", "tall"], ["red", "blue"], 0.25),
-        ("b", ["red", "blue"], ["blue"], 0.6),
-        ("a", ["one", *"abcdefghi", "two"], ["two"], None),  # eleventh of the answers; an object without a box
-    ]
-    path = tmp_path / "details.val.json"
-
-    def write(located: bool) -> None:
-        plain = [
-            {"scene_id": scene, "answers": answers, "right_answers": right, "iou": iou if located else None}
-            for scene, answers, right, iou in entries
-        ]
-        path.write_text(json.dumps(plain))
-
-    write(True)
-    assert room_counts(path) == {
-        "a": {"questions": 2, "EM@1": 1, "EM@10": 1, "Acc@0.25": 1, "Acc@0.5": 0},
-        "b": {"questions": 1, "EM@1": 0, "EM@10": 1, "Acc@0.25": 1, "Acc@0.5": 1},
-    }
-    write(False)
-    assert room_counts(path)["b"] == {"questions": 1, "EM@1": 0, "EM@10": 1}
 
 
 def test_variants_are_compared_to_the_first_and_to_scratch() -> None:

@@ -68,5 +68,5 @@ def test_bars_and_tables_escape_names():
     assert "a &amp; b" in html
     assert 'left:30.0%;width:25.0%"' in html
     heat = figures.heat_table(["red"], ["red", "blue"], [[3, 1]])
-    assert "rgba(5,150,105,0.53)" in heat  # the diagonal: right answers
-    assert "rgba(220,38,38,0.23)" in heat
+    assert "rgba(0,114,178,0.53)" in heat  # the diagonal: right answers
+    assert "rgba(213,94,0,0.23)" in heat

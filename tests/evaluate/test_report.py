@@ -17,7 +17,7 @@ from askscan.render.pictures import Picture, save_picture
 SCENES = ("scene0000_00", "scene0001_00")
 BOUNDS = np.array([[-2.0, -2.0, 0.0], [2.0, 2.0, 2.0]])
 COLORS = ("red", "blue", "grey", "white")
-NASTY = 'What is "</script><b>" & why?'
+NASTY = '=What is "</script><b>" & why?'
 
 
 def details(shift: int) -> list[dict[str, Any]]:
@@ -92,8 +92,8 @@ def test_the_page_holds_everything_and_needs_nothing(runs: list[Path], data: Pat
     first, rest = ("scores", "types", "gallery", "confusion"), ("map", "training", "configuration", "questions")
     for key in (*first, "calibration", *rest):
         assert f'<section id="{key}">' in page
-    assert "<b>26.0</b><small>10.0 – 40.0</small>" in page  # the better one of 25 and 26
-    assert "<b>25.0</b>" not in page
+    assert "<td>26.0<small>10.0 – 40.0</small>" in page
+    assert "Ahead of scratch" in page and "asked different questions" not in page
     assert page.count("No Java &lt;here&gt;. (scratch, guided)") == page.count("No Java") == 1
     assert "<code>optim.<wbr>learning_<wbr>rate</code>" in page
     assert "num_<wbr>steps" not in page  # equal in both runs
@@ -149,8 +149,53 @@ def test_a_folder_may_have_only_some_of_the_files(runs: list[Path], tmp_path: Pa
 
 def test_runs_of_one_name_are_told_apart(runs: list[Path], tmp_path: Path):
     other = write_run(tmp_path / "second" / "scratch", 2, 0.001)
-    write_report([runs[0], other], tmp_path / "report.html")
-    assert "second/scratch" in (tmp_path / "report.html").read_text()
+    deeper = write_run(tmp_path / "third" / "second" / "scratch", 2, 0.001)
+    write_report([runs[0], other, deeper, runs[1]], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text().replace("<wbr>", "")
+    for name in (f"{tmp_path.name}/scratch", f"{tmp_path.name}/second/scratch", "third/second/scratch", "guided"):
+        assert f"<th>{name}</th>" in page
+    with pytest.raises(ConfigError, match="scratch: is given twice"):
+        write_report([runs[0], runs[1], runs[0]], tmp_path / "report.html")
+
+
+def test_a_setting_that_a_run_does_not_have_is_a_difference(runs: list[Path], tmp_path: Path):
+    config = {"version": "1", "config": {"optim": {"learning_rate": 0.001}, "loop": {"num_steps": 4}, "extra": 7}}
+    (runs[1] / "config.yaml").write_text(json.dumps(config))
+    blind = write_run(tmp_path / "blind", 2, 0.001)
+    (blind / "config.yaml").unlink()
+    write_report([*runs, blind], tmp_path / "report.html")
+    section = (tmp_path / "report.html").read_text().split('<section id="configuration">')[1].split("</section>")[0]
+    assert "<td><code>extra</code></td><td>–</td><td>7</td>" in section
+    assert "learning" not in section and "Without config.yaml: blind." in section
+    write_report([runs[0], blind], tmp_path / "report.html")
+    assert "<td>0.001</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_questions_of_other_collections_are_other_questions(runs: list[Path], tmp_path: Path):
+    entries = json.loads((runs[1] / "details.val.json").read_text())
+    for entry in entries[:4]:
+        entry["scene_id"] = "scene0009_00"
+    (runs[1] / "details.val.json").write_text(json.dumps(entries))
+    write_report(runs, tmp_path / "report.html")
+    found = embedded((tmp_path / "report.html").read_text())
+    assert len(found["questions"]) == 44
+    assert found["given"][0][40:] == found["given"][1][:4] == [None] * 4
+
+
+def test_baselines_show_what_they_have(runs: list[Path], tmp_path: Path):
+    places = []
+    for name, figure in (("oracle-box", "Acc@0.25"), ("most-frequent-answer", "EM@1")):
+        places.append(runs[0] / "baselines" / name)
+        places[-1].mkdir(parents=True)
+        scores = Scores(split="val", num_questions=40, figures={figure: 77.0}, intervals={}, notes=())
+        scores.save(places[-1] / "scores.val.json")
+    write_report([*runs, *places], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<td>77.0</td>") == 2 and "<th>oracle-box</th>" in page
+    assert "asked different questions" not in page
+    assert "Without config.yaml: oracle-box, most-frequent-answer." in page
+    write_report(places, tmp_path / "report.html")
+    assert "2 runs, split val" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["scores.val.json", "details.val.json", "map.val.json", "metrics.csv", "config.yaml"])
@@ -171,6 +216,8 @@ def test_what_cannot_be_a_report_is_refused(runs: list[Path], tmp_path: Path):
         write_report([], tmp_path / "report.html")
     with pytest.raises(ConfigError, match="is no run folder"):
         write_report([tmp_path / "nowhere"], tmp_path / "report.html")
+    with pytest.raises(ConfigError, match=r"report\.txt: a page's name ends in \.html"):
+        write_report(runs, tmp_path / "report.txt")
     mine = tmp_path / "mine.html"
     mine.write_text("<html>mine</html>")
     with pytest.raises(ConfigError, match="no page of ours"):
@@ -200,7 +247,9 @@ out.first = document.querySelector("#cards .card .bad").textContent;
 type("#gallery-run", "1");
 click("[data-tab=wrong]");
 out.answer = document.querySelector("#cards .card .bad").textContent;
-out.boxes = document.querySelectorAll("#cards .card:first-child svg path").length;
+const paths = [...document.querySelectorAll("#cards .card:first-child svg path")];
+out.boxes = paths.length;
+out.last = getComputedStyle(paths.at(-1)).strokeDasharray;
 type("#search", "<\\/script>");
 out.found = document.getElementById("count").textContent;
 click("#save");
@@ -229,10 +278,12 @@ def test_the_page_works_in_a_browser(runs: list[Path], data: Path, tmp_path: Pat
     assert found["wide"] <= 0  # nothing sticks out
     assert found["cards"] == ([6, 6, 6] if width < 600 else [11, 12, 11])
     assert found["rows"] == 40
-    assert (found["first"], found["answer"]) == ("red", "blue")
+    assert (found["first"], found["answer"]) == ("✗ red", "✗ blue")
     assert found["boxes"] == 4  # two boxes, each with a light rim
+    assert found["last"] != "none"  # the true one is on top, dashed
     assert found["found"] == "1 of 40 questions"
     header, row = found["csv"].lstrip("\ufeff").strip().split("\r\n")
-    assert header.startswith('"question","right answers","scratch","scratch: confidence","scratch: IoU","guided"')
-    asked = '"What is ""</script><b>"" & why?","white","red","0.150","0.20","blue","0.150","0.20"'
+    columns = '"scratch","scratch: right","scratch: confidence","scratch: IoU","guided","guided: right"'
+    assert header.startswith(f'"question","right answers",{columns}')
+    asked = '"\'=What is ""</script><b>"" & why?","white","red","no","0.150","0.20","blue","no","0.150","0.20"'
     assert row == asked + ',"color","scene0001_00","val-7"'

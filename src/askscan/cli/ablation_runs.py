@@ -25,7 +25,8 @@ from askscan.cli.training import override
 from askscan.data.folder import DataFolder
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, UserError
-from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record, room_counts
+from askscan.evaluate.ablation import Ablation, Row, Stage, Variant, load_record
+from askscan.evaluate.cases import read_cases, room_counts
 from askscan.evaluate.evaluate import EvaluationFiles, evaluate
 from askscan.evaluate.maps import map_scenes
 from askscan.evaluate.runs import load_run, pick_device
@@ -167,7 +168,7 @@ class Ablater:
             seed=each.seed,
             pretrain=pretrained,
             answers=answers,
-            rooms=room_counts(EvaluationFiles.of(place / "qa", SPLIT).details),
+            rooms=room_counts(read_cases(EvaluationFiles.of(place / "qa", SPLIT).details)),
         )
 
     def _stage(self, each: Plan, run: Path, *, init: Path | None = None) -> Stage:

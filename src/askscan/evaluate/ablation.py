@@ -13,13 +13,9 @@ import yaml
 
 from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
-from askscan.evaluate.score import AGAIN
-from askscan.metrics.localization import IOU_THRESHOLDS
+from askscan.evaluate.cases import QUESTIONS, SHARES
 from askscan.plain import from_plain
 
-SHARES = ("EM@1", "EM@10", *(f"Acc@{threshold}" for threshold in IOU_THRESHOLDS))
-"""Figures that are shares of questions: counted by room, so that they get intervals."""
-QUESTIONS = "questions"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 
 
@@ -148,14 +144,6 @@ class Row:
         """Its trainings, the first one first."""
         return (self.answers,) if self.pretrain is None else (self.pretrain, self.answers)
 
-    def counts(self, name: str) -> list[int]:
-        """One of the counts, room by room in the order of their names."""
-        return [self.rooms[room][name] for room in sorted(self.rooms)]
-
-    def has(self, name: str) -> bool:
-        """Whether one of the counts is known."""
-        return all(name in counts for counts in self.rooms.values())
-
 
 Record = TypeVar("Record", Stage, Row)
 
@@ -172,18 +160,3 @@ def load_record(path: Path, kind: type[Record]) -> Record:
         return from_plain(kind, plain)
     except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: is no record of an ablation ({error}); {remedy}.") from error
-
-
-def room_counts(details: Path) -> dict[str, dict[str, int]]:
-    """What a row keeps of each room, from the `details.<split>.json` of an evaluation."""
-    entries = read_json(details, expected=list, remedy=AGAIN)
-    located = any(entry["iou"] is not None for entry in entries)
-    rooms: dict[str, Counter[str]] = {}
-    for entry in entries:
-        answers, right = entry["answers"], entry["right_answers"]
-        hits = {"EM@1": answers[0] in right, "EM@10": any(answer in right for answer in answers[:10])}
-        if located:  # an object without a box counts as not found
-            hits |= {f"Acc@{threshold}": (entry["iou"] or 0.0) >= threshold for threshold in IOU_THRESHOLDS}
-        counts = rooms.setdefault(entry["scene_id"], Counter())
-        counts.update({QUESTIONS: 1, **{name: int(hit) for name, hit in hits.items()}})
-    return {room: dict(counts) for room, counts in rooms.items()}

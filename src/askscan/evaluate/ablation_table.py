@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from askscan.errors import DataError
-from askscan.evaluate.ablation import QUESTIONS, SHARES, Ablation, Row, Stage
-from askscan.metrics.intervals import resampled_shares, span
+from askscan.evaluate.ablation import Ablation, Row, Stage
+from askscan.evaluate.cases import QUESTIONS, SHARES, Estimate, difference, share_of
 
 _NOTHING, _FEW = "–", " *"
 _FEW_RUNS = 3
@@ -112,7 +110,7 @@ def summarize(ablation: Ablation, rows: Sequence[Row]) -> Summary:
 def _answers(found: Mapping[str, Sequence[Row]]) -> Table:
     rows = []
     for name, own in found.items():
-        shares = [_interval(own, share) for share in SHARES]
+        shares = [_text(share_of([row.rooms for row in own], share)) for share in SHARES]
         rows.append((name, _number(own), *shares, *(_over_runs(np.mean, figure, own) for figure in _ANSWERS.values())))
     return Table(title="Answers", header=("variant", "runs", *SHARES, *_ANSWERS), rows=tuple(rows))
 
@@ -126,7 +124,9 @@ def _differences(found: Mapping[str, Sequence[Row]], reference: str) -> Table:
         # Without a common seed, the runs of either side are drawn on their own.
         ours, theirs = ([row for row in side if not seeds or row.seed in seeds] for side in (own, found[reference]))
         pairs = _number(ours) if seeds else f"unpaired{_FEW if min(len(ours), len(theirs)) < _FEW_RUNS else ''}"
-        rows.append((name, pairs, *(_gain(ours, theirs, share, paired=bool(seeds)) for share in SHARES)))
+        sides = [row.rooms for row in ours], [row.rooms for row in theirs]
+        gains = [difference(*sides, share, paired=bool(seeds)) for share in SHARES]
+        rows.append((name, pairs, *(_text(gain, signed=True) for gain in gains)))
     return Table(title=f"Difference to {reference}", header=("variant", "pairs", *SHARES), rows=tuple(rows))
 
 
@@ -146,28 +146,8 @@ def _number(rows: Sequence[Row]) -> str:
     return f"{len(rows)}{_FEW if len(rows) < _FEW_RUNS else ''}"
 
 
-def _interval(rows: Sequence[Row], share: str) -> str:
-    if not all(row.has(share) for row in rows):
-        return _NOTHING
-    low, high = span(_resampled(rows, share))
-    return f"{_percent(rows, share):.1f} [{low:.1f}, {high:.1f}]"
-
-
-def _gain(rows: Sequence[Row], reference: Sequence[Row], share: str, *, paired: bool) -> str:
-    if not all(row.has(share) for row in (*rows, *reference)):
-        return _NOTHING
-    # The same draw on both sides, rows in the order of their seeds: pairs stay together.
-    low, high = span(_resampled(rows, share) - _resampled(reference, share, draw=0 if paired else 1))
-    return f"{_percent(rows, share) - _percent(reference, share):+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
-def _resampled(rows: Sequence[Row], share: str, *, draw: int = 0) -> Float[ndarray, "r"]:
-    hits = np.array([row.counts(share) for row in rows], np.float64)
-    return resampled_shares(hits, np.array(rows[0].counts(QUESTIONS), np.float64), seed=draw)
-
-
-def _percent(rows: Sequence[Row], share: str) -> float:
-    return 100 * sum(sum(row.counts(share)) for row in rows) / sum(sum(row.counts(QUESTIONS)) for row in rows)
+def _text(estimate: Estimate | None, *, signed: bool = False) -> str:
+    return _NOTHING if estimate is None else estimate.text(signed=signed)
 
 
 def _same_questions(rows: Sequence[Row]) -> None:
@@ -187,7 +167,7 @@ def _over_runs(middle: Middle, figure: Figure, rows: Sequence[Row]) -> str:
 
 def _notes(ablation: Ablation, found: Mapping[str, Sequence[Row]]) -> tuple[str, ...]:
     rows = [row for own in found.values() for row in own]
-    counts = rows[0].counts(QUESTIONS)
+    counts = [counts[QUESTIONS] for counts in rows[0].rooms.values()]
     chance = next((value for row in rows if (value := _score(row.pretrain, "R@10 chance")) is not None), None)
     by_chance = "" if chance is None else f" R@10 by chance: {chance:.1f}."
     return (

@@ -6,6 +6,7 @@ They are drawn about 360 units wide, so that their text is legible on a phone an
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,10 +17,11 @@ from numpy import ndarray
 
 from askscan.metrics.calibration import Bin
 
-PALETTE = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4b5563")
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#4b5563")
+"""Told apart with any colour vision (the first six: Okabe and Ito 2008)."""
 _MARKS = ("circle", "square", "diamond")
 _WIDTH, _HEIGHT = 360, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 12, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 12, 30
 _MAX_POINTS = 240
 _MAX_TICKS = 5
 
@@ -62,7 +64,7 @@ def curves(title: str, series: Sequence[Series]) -> str:
         parts.append(f'<polyline points="{points}" fill="none" stroke="{s.color}" stroke-width="1.8"/>')
         if len(s.x) < 12:
             parts += [_mark("circle", axes.x(x), axes.y(y), s.color) for x, y in zip(s.x, s.y, strict=True)]
-    return _figure(title, axes.svg("step") + "".join(parts))
+    return _figure(title, axes.svg("step", title) + "".join(parts))
 
 
 def reliability(title: str, bins: Sequence[Bin], bar_color: str) -> str:
@@ -78,9 +80,7 @@ def reliability(title: str, bins: Sequence[Bin], bar_color: str) -> str:
         for b in bins
     )
     lines = f'<polyline points="{line}" fill="none" stroke="{bar_color}" stroke-width="1.5"/>'
-    return _figure(
-        title, axes.svg("confidence (upwards: share right)") + f'<line {ends} class="diagonal"/>' + lines + dots
-    )
+    return _figure(title, axes.svg("confidence", "share right") + f'<line {ends} class="diagonal"/>' + lines + dots)
 
 
 def scene_map(
@@ -122,9 +122,14 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]]) -> str:
     return "".join(out)
 
 
+def breakable(name: str) -> str:
+    """A name as HTML that a narrow screen may break after its dots, slashes and underscores."""
+    return re.sub(r"(?<=[._/])(?=.)", "<wbr>", escape(name))
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], css: str = "") -> str:
     """A table of ready HTML cells; the first column stays in sight."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th>{breakable(name)}</th>" for name in columns)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="scroll"><table class="{css}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -136,7 +141,7 @@ def heat_table(rows: Sequence[str], columns: Sequence[str], counts: Sequence[Seq
         total = max(sum(row), 1)
         cells = [f"<b>{escape(name)}</b>"]
         for column, count in zip(columns, row, strict=True):
-            tint = "5,150,105" if column == name else "220,38,38"
+            tint = "0,114,178" if column == name else "213,94,0"
             style = f' style="background:rgba({tint},{0.08 + 0.6 * count / total:.2f})"' if count else ""
             cells.append(f"<span{style}>{count or ''}</span>")
         out.append(cells)
@@ -157,7 +162,7 @@ class _Axes:
         low, high = self.y_range
         return _HEIGHT - _BOTTOM - (value - low) / max(high - low, 1e-12) * (_HEIGHT - _TOP - _BOTTOM)
 
-    def svg(self, x_label: str) -> str:
+    def svg(self, x_label: str, y_label: str) -> str:
         parts = []
         for value in _ticks(*self.y_range):
             y = self.y(value)
@@ -169,6 +174,9 @@ class _Axes:
             )
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
         parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT - 3}" text-anchor="middle">{escape(x_label)}</text>')
+        x, y = 12, (_TOP + _HEIGHT - _BOTTOM) / 2
+        turned = f'x="{x}" y="{y:.1f}" transform="rotate(-90 {x} {y:.1f})"'
+        parts.append(f'<text {turned} text-anchor="middle">{escape(y_label)}</text>')
         return "".join(parts)
 
 
@@ -202,7 +210,7 @@ def _bar(bar: Bar) -> str:
     if bar.low is not None and bar.high is not None:
         whisker = f'<em style="left:{bar.low:.1f}%;width:{max(bar.high - bar.low, 0.2):.1f}%"></em>'
     return (
-        f'<div class="bar"><span>{escape(bar.name)}</span><div><i style="width:{bar.value:.1f}%;'
+        f'<div class="bar"><span>{breakable(bar.name)}</span><div><i style="width:{bar.value:.1f}%;'
         f'background:{bar.color}"></i>{whisker}</div><b>{bar.value:.1f}</b></div>'
     )
 

@@ -19,10 +19,12 @@ from numpy import ndarray
 from askscan import __version__
 from askscan.data.folder import DataFolder
 from askscan.errors import ConfigError
+from askscan.evaluate.cases import Case
 from askscan.evaluate.figures import (
     Bar,
     Series,
     bars,
+    breakable,
     color,
     curves,
     heat_table,
@@ -32,8 +34,8 @@ from askscan.evaluate.figures import (
     table,
     type_legend,
 )
-from askscan.evaluate.report_runs import Case, ReportRun, read_run
-from askscan.evaluate.score import Scores
+from askscan.evaluate.report_runs import ReportRun, read_run
+from askscan.evaluate.report_scores import scores_section
 from askscan.files import replacing
 from askscan.geometry.boxes import CORNER_SIGNS
 from askscan.geometry.cameras import project
@@ -47,7 +49,7 @@ _MARK = b"Made by askscan"
 _GALLERY_SIZE = 48
 _NUM_FREQUENT = 12
 _MAX_LETTERS = 90
-_FIRST_SCORES = ("EM@1", "EM@10", "EM@1 refined", "Acc@0.25", "Acc@0.5", "CIDEr", "language accuracy", "mAP@0.25")
+_PER_RUN = ("right", "confidence", "IoU")
 _FIRST_CURVES = ("loss", "EM@1 answerable", "EM@10 answerable", "R@10 sentence", "R@10 picture")
 
 
@@ -71,18 +73,20 @@ def write_report(
         summary: A paragraph under the heading.
 
     Raises:
-        ConfigError: No run was given, one is no run folder, or `out` is another file.
+        ConfigError: No run was given, one is no run folder or there twice, or `out` is no page of ours.
         DataError: A file of a run is damaged, or the page cannot be written.
     """
     if not runs:
         raise ConfigError("no run was given; name at least one run folder.")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{out}: a page's name ends in .html; give such a one with --out.")
     if out.exists() and not (out.is_file() and _MARK in out.read_bytes()):
         raise ConfigError(f"{out}: exists and is no page of ours; give another name with --out.")
     names = _names([Path(run) for run in runs])
     found = [read_run(Path(run), split, name) for run, name in zip(runs, names, strict=True)]
     answered = [run for run in found if run.cases]
     parts = [
-        ("scores", "Scores", _scores(found)),
+        ("scores", "Scores", scores_section(found)),
         ("types", "By question type", _by_type(found)),
         ("gallery", "Questions on the scans", _gallery(answered)),
         ("confusion", "Frequent answers", _confusion(answered)),
@@ -120,37 +124,6 @@ def projected_box(camera: Camera, box: Float[ndarray, "6"]) -> list[float] | Non
 # --- sections ---------------------------------------------------------------------------------------------------------
 
 
-def _scores(runs: Sequence[ReportRun]) -> str:
-    shown = [(run.name, run.scores) for run in runs if run.scores is not None]
-    rows = {}
-    for name in dict.fromkeys(name for _, scores in shown for name in scores.figures):
-        best = max(scores.figures[name] for _, scores in shown if name in scores.figures)
-        rows[name] = [escape(name), *(_score_cell(name, s, best if len(shown) > 1 else None) for _, s in shown)]
-    if not rows:
-        return ""
-    columns = ("", *(name for name, _ in shown))
-    rest = [row for name, row in rows.items() if name not in _FIRST_SCORES]
-    said: dict[str, list[str]] = {}
-    for name, scores in shown:
-        for note in scores.notes:
-            said.setdefault(note, []).append(name)
-    notes = "".join(f"<p>{escape(note)} ({escape(', '.join(names))})</p>" for note, names in said.items())
-    return (
-        '<p class="note">Figures in percent. Small: 95 % interval, bootstrap over scenes.</p>'
-        + table(columns, [rows[name] for name in _FIRST_SCORES if name in rows], css="scores")
-        + (f"<details><summary>All figures</summary>{table(columns, rest, css='scores')}</details>" if rest else "")
-        + (f"<details><summary>What could not be computed</summary>{notes}</details>" if notes else "")
-    )
-
-
-def _score_cell(name: str, scores: Scores, best: float | None) -> str:
-    value, span = scores.figures.get(name), scores.intervals.get(name)
-    if value is None:
-        return "–"
-    text = f"<b>{value:.1f}</b>" if value == best else f"{value:.1f}"
-    return text if span is None else f"{text}<small>{span[0]:.1f} – {span[1]:.1f}</small>"
-
-
 def _by_type(runs: Sequence[ReportRun]) -> str:
     groups = []
     for kind in _types(runs):
@@ -175,9 +148,11 @@ def _gallery(runs: Sequence[ReportRun]) -> str:
     if not runs:
         return ""
     tabs = (("right", "Right"), ("wrong", "Wrong"), ("confident", "Wrong, yet sure"))
+    line = '<svg width="26" height="12"><line class="{}" x1="1" y1="6" x2="25" y2="6"/></svg>'
     buttons = "".join(f'<button data-tab="{key}" data-title="{title}">{title}</button>' for key, title in tabs)
     return (
-        '<p class="note">Green: the object that the question is about. Red: what the model points at.</p>'
+        f'<p class="legend"><span>{line.format("true")}the object that the question is about</span>'
+        f"<span>{line.format('given')}what the model points at</span></p>"
         f'<div class="controls"><select id="gallery-run" aria-label="run">{_options(runs)}</select>{buttons}</div>'
         '<div class="cards" id="cards"></div><div class="controls"><button id="more">Show more</button></div>'
     )
@@ -237,6 +212,10 @@ def _maps(runs: Sequence[ReportRun]) -> str:
     if not maps:
         return ""
     types = sorted({name for _, found in maps for name in found.room_types})
+    rooms = len({frozenset(found.scene_ids) for _, found in maps})
+    warning = (
+        '<p class="warning">The runs were shown different rooms: do not compare figures below.</p>' if rooms > 1 else ""
+    )
     figures = "".join(scene_map(name, m.xy, m.scene_ids, m.room_types, types) for name, m in maps)
     figures_of = [_merged(found.scores) for _, found in maps]
     names = list(dict.fromkeys(name for values in figures_of for name in values))
@@ -246,7 +225,7 @@ def _maps(runs: Sequence[ReportRun]) -> str:
         "retrieval as R@1 · R@5 · R@10.</p>"
     )
     figures_table = table(("", *(name for name, _ in maps)), rows, css="scores") if rows else ""
-    return f'{note}{type_legend(types)}<div class="grid">{figures}</div>{figures_table}'
+    return f'{warning}{note}{type_legend(types)}<div class="grid">{figures}</div>{figures_table}'
 
 
 def _merged(scores: dict[str, float]) -> dict[str, str]:
@@ -283,19 +262,26 @@ def _configuration(runs: Sequence[ReportRun]) -> str:
     rows = []
     for name in dict.fromkeys(name for run in shown for name in run.config):
         values = [run.config.get(name) for run in shown]
-        if len(shown) == 1 or len({value for value in values if value is not None}) > 1:
-            rows.append([f"<code>{_breakable(name)}</code>", *(escape(_short(value)) for value in values)])
-    if not rows:
+        if len(shown) == 1 or len(set(values)) > 1:
+            rows.append([f"<code>{breakable(name)}</code>", *(escape(_short(value)) for value in values)])
+    if not shown:
         return ""
-    note = "What differs between the runs." if len(shown) > 1 else "Everything that decides the run."
-    return f'<p class="note">{note}</p>' + table(("", *(run.name for run in shown)), rows, css="config")
+    note = (
+        "What differs between the runs; –: it has no such setting." if len(shown) > 1 else "All that decides the run."
+    )
+    if not rows:
+        note = "The runs have the same settings."
+    if without := [run.name for run in runs if not run.config]:
+        note += f" Without config.yaml: {', '.join(without)}."
+    columns = ("", *(run.name for run in shown))
+    return f'<p class="note">{escape(note)}</p>' + (table(columns, rows, css="config") if rows else "")
 
 
 def _questions(runs: Sequence[ReportRun]) -> str:
     if not runs:
         return ""
     columns = ["question", "right answers"]
-    columns += [part for run in runs for part in (run.name, f"{run.name}: confidence", f"{run.name}: IoU")]
+    columns += [part for run in runs for part in (run.name, *(f"{run.name}: {name}" for name in _PER_RUN))]
     columns += ["type", "scene", "id"]
     head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     options = "".join(f"<option>{escape(name)}</option>" for name in _types(runs))
@@ -313,17 +299,17 @@ def _questions(runs: Sequence[ReportRun]) -> str:
 
 def _data(runs: Sequence[ReportRun], data: Path | None, split: str) -> dict[str, Any]:
     """Questions, answers and galleries; pictures once per scene, boxes only where they are shown."""
-    cases: dict[str, Case] = {}
+    cases: dict[tuple[str, str, str], Case] = {}
     for run in runs:
         for case in run.cases:
-            cases.setdefault(case.question_id, case)
-    rows = {question_id: i for i, question_id in enumerate(cases)}
+            cases.setdefault(case.key, case)
+    rows = {key: i for i, key in enumerate(cases)}
     galleries = [_chosen_cases(run.cases) for run in runs]
-    wanted = {case.question_id: case.scene_id for tabs in galleries for tab in tabs.values() for case in tab}
+    wanted = {case.key: case.scene_id for tabs in galleries for tab in tabs.values() for case in tab}
     cameras, scenes = _pictures(sorted(set(wanted.values())), data, split)
 
     def box(case: Case, which: Float[ndarray, "6"] | None) -> list[float] | None:
-        if which is None or case.question_id not in wanted or case.scene_id not in cameras:
+        if which is None or case.key not in wanted or case.scene_id not in cameras:
             return None
         return projected_box(cameras[case.scene_id], which)
 
@@ -339,13 +325,13 @@ def _data(runs: Sequence[ReportRun], data: Path | None, split: str) -> dict[str,
         about = {"id": case.question_id, "scene": case.scene_id, "type": case.question_type, "text": case.question}
         return {**about, "answers": case.truth, "box": box(case, case.true_box)}
 
-    by_id = [{case.question_id: case for case in run.cases} for run in runs]
+    by_key = [{case.key: case for case in run.cases} for run in runs]
     return {
         "scenes": scenes,
         "questions": [asked(case) for case in cases.values()],
-        "given": [[given(found.get(question_id)) for question_id in cases] for found in by_id],
+        "given": [[given(found.get(key)) for key in cases] for found in by_key],
         "gallery": [
-            {"counts": _counts(run), **{key: [rows[case.question_id] for case in tab] for key, tab in tabs.items()}}
+            {"counts": _counts(run), **{key: [rows[case.key] for case in tab] for key, tab in tabs.items()}}
             for run, tabs in zip(runs, galleries, strict=True)
         ],
     }
@@ -394,15 +380,16 @@ def _subtitle(runs: Sequence[ReportRun], split: str) -> str:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Folder names, with their parents' where they would be the same."""
-    resolved = [folder.resolve() for folder in folders]
-    names = [folder.name for folder in resolved]
-    return [f"{f.parent.name}/{n}" if names.count(n) > 1 else n for f, n in zip(resolved, names, strict=True)]
-
-
-def _breakable(name: str) -> str:
-    """A name of a setting that a narrow screen may break after its dots and underscores, and nowhere else."""
-    return re.sub(r"(?<=[._])(?=.)", "<wbr>", escape(name))
+    """Folder names, with as many parents as tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    names = []
+    for own in parts:
+        same = [other for other in parts if other[-1:] == own[-1:]]
+        if same.count(own) > 1:
+            raise ConfigError(f"{Path(*own)}: is given twice; name each run once.")
+        depth = next(n for n in range(1, len(own) + 1) if sum(other[-n:] == own[-n:] for other in same) == 1)
+        names.append("/".join(own[-depth:]))
+    return names
 
 
 def _short(value: str | None) -> str:

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
-
-from askscan.data.json_fields import read_json
 from askscan.errors import ConfigError, DataError
+from askscan.evaluate.cases import Case, read_cases
 from askscan.evaluate.maps import SceneMap, map_path, read_map
 from askscan.evaluate.runs import description_of
-from askscan.evaluate.score import AGAIN, Scores
+from askscan.evaluate.score import Scores
 from askscan.plain import flat
 from askscan.train.checkpoint import RunFolder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One question with what a run answered."""
-
-    question_id: str
-    scene_id: str
-    question: str
-    question_type: str
-    truth: tuple[str, ...]
-    """Right answers; empty where unknown."""
-    answers: tuple[str, ...]
-    """Best first."""
-    confidence: tuple[float, ...]
-    """Of each answer; empty for systems that give none."""
-    box: Float[ndarray, "6"] | None
-    """Predicted centre and size, aligned metres."""
-    true_box: Float[ndarray, "6"] | None
-    iou: float | None
-
-    @property
-    def right(self) -> bool:
-        """Whether the top answer is one of the right ones."""
-        return self.answers[0] in self.truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,39 +47,11 @@ def read_run(folder: Path, split: str, name: str) -> ReportRun:
     return ReportRun(
         name=name,
         scores=Scores.load(scores) if scores.is_file() else None,
-        cases=_cases(details) if details.is_file() else (),
+        cases=read_cases(details) if details.is_file() else (),
         config=_config(RunFolder(folder)) if config.is_file() else {},
         curves=_curves(metrics) if metrics.is_file() else {},
         scene_map=read_map(scene_map) if scene_map.is_file() else None,
     )
-
-
-def _cases(path: Path) -> tuple[Case, ...]:
-    entries = read_json(path, expected=list, remedy=AGAIN)
-    try:
-        return tuple(map(_case, entries))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: is no details file ({error!r}); {AGAIN}.") from error
-
-
-def _case(entry: Mapping[str, Any]) -> Case:
-    truth, given = entry.get("true_box"), entry.get("box")
-    return Case(
-        question_id=str(entry["question_id"]),
-        scene_id=str(entry["scene_id"]),
-        question=str(entry["question"]),
-        question_type=str(entry["type"]),
-        truth=tuple(entry["right_answers"]),
-        answers=tuple(entry["answers"]),
-        confidence=tuple(entry["confidence"]),
-        box=None if given is None else _box(given),
-        true_box=None if truth is None else _box(truth),
-        iou=entry.get("iou"),
-    )
-
-
-def _box(box: Mapping[str, Any]) -> Float[ndarray, "6"]:
-    return np.array([*box["center"], *box["size"]], np.float64).reshape(6)
 
 
 def _config(folder: RunFolder) -> dict[str, str]:
