@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,16 @@ def launch(devices: Devices, precision: Precision) -> Fabric:
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"{devices.num_devices} devices on {devices.num_nodes} hosts: {reason}") from error
+    if not fabric.is_global_zero:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     return fabric
+
+
+def _end_with(parent: int) -> None:
+    """End this process once the one that started it is gone: else it waits on the GPU for messages, for minutes."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
