@@ -110,9 +110,15 @@ def summarize(ablation: Ablation, rows: Sequence[Row]) -> Summary:
 def _answers(found: Mapping[str, Sequence[Row]]) -> Table:
     rows = []
     for name, own in found.items():
-        shares = [_text(share_of([row.rooms for row in own], share)) for share in SHARES]
+        shares = [_share(own, name) for name in SHARES]
         rows.append((name, _number(own), *shares, *(_over_runs(np.mean, figure, own) for figure in _ANSWERS.values())))
     return Table(title="Answers", header=("variant", "runs", *SHARES, *_ANSWERS), rows=tuple(rows))
+
+
+def _share(own: Sequence[Row], name: str) -> str:
+    """With its interval where rooms were counted; rows may have counted EM@1 alone."""
+    counted = share_of([row.rooms for row in own], name)
+    return _text(counted) if counted else _over_runs(np.mean, lambda row: _score(row.answers, name), own)
 
 
 def _differences(found: Mapping[str, Sequence[Row]], reference: str) -> Table:

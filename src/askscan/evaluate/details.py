@@ -23,7 +23,7 @@ def details(
     *,
     task: Task = "scanqa",
     confidence: Sequence[tuple[float, ...]] | None = None,
-    choices: Sequence[Float[ndarray, "k 8 3"] | None] | None = None,
+    choices: Sequence[Float[ndarray, "_ 8 3"] | None] | None = None,
 ) -> list[dict[str, Any]]:
     """One plain entry per question: what was asked, answered, meant and found, and which scores it counts for.
 

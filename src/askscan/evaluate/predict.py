@@ -38,7 +38,7 @@ class Detail:
     """Of each answer, best first."""
     object_class: int
     """Predicted class of the asked object."""
-    choices: Float[ndarray, "k 8 3"] | None
+    choices: Float[ndarray, "_ 8 3"] | None
     """Corners of the boxes that the answer's is chosen from; None where it has none."""
 
 
@@ -209,7 +209,7 @@ def _num_inside(points: Float[Tensor, "n c"], low: Float[Tensor, "k 3"], high: F
     return inside.sum(1)
 
 
-def _choices(boxes: _Boxes) -> list[Float[ndarray, "k 8 3"]]:
+def _choices(boxes: _Boxes) -> list[Float[ndarray, "_ 8 3"]]:
     """Of each scene, from the same encoding as the referred boxes."""
     pairs = zip(boxes.proposals.numpy(), boxes.choice.numpy(), strict=True)
     return [corners[choice].astype(np.float64) for corners, choice in pairs]
