@@ -77,7 +77,7 @@ def test_java_takes_long_which_is_said_and_can_be_left_out(
     assert cli.main(command) == 0
     with_java = capsys.readouterr()
     assert json.loads(with_java.out)["METEOR"] == 50
-    assert with_java.err.splitlines() == ["METEOR runs in Java, which can take minutes; `score --no-java` skips it."]
+    assert with_java.err.splitlines() == ["METEOR runs in Java, which can take minutes; `--no-java` skips it."]
     assert cli.main([*command, "--no-java"]) == 0
     without = capsys.readouterr()
     assert "METEOR" not in json.loads(without.out) and without.err == ""

@@ -1,5 +1,6 @@
 """Figures of pycocoevalcap with its own (Java) tokenizer on fixed predictions for the real ScanQA val questions."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,19 @@ def test_without_java_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "METEOR" not in scores.figures and scores.figures["ROUGE-L"] == pytest.approx(100)
     assert [note.split()[0] for note in scores.notes] == ["METEOR", "SPICE"]
     assert "java" in scores.notes[0]
+
+
+@pytest.mark.parametrize(("version", "why"), [(1, "fails"), (0, "stopped")], ids=["no Java", "Java that ends"])
+def test_a_java_that_does_not_run_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, why: str
+) -> None:
+    java = tmp_path / "java"
+    java.write_text(f'#!/bin/sh\n[ "$1" = -version ] && exit {version}\nexit 1\n')
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    scores = language_scores(["brown"], [["brown", "dark brown"]])
+    assert "METEOR" not in scores.figures and "CIDEr" in scores.figures
+    assert scores.notes[0].startswith("METEOR is left out: ") and why in scores.notes[0]
 
 
 def test_odd_answers_have_scores() -> None:

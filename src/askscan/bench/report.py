@@ -63,8 +63,8 @@ def page(report: Report, source: str) -> str:
         f"```\n{_COMMAND}\naskscan bench --json bench/results/NAME.json --render docs/PERFORMANCE.md\n```\n",
         _table(("", ""), list(report.environment.items())),
         _ABOUT.format(
-            bytes_per_s=f"{report.ceilings.bytes_per_s / 1e12:.2f} TB/s",
-            flops=", ".join(f"{rate / 1e12:.0f} TFLOP/s in {dtype}" for dtype, rate in report.ceilings.flops.items()),
+            bytes_per_s=f"{report.ceilings.bytes_per_s / 1e9:,.0f} GB/s",
+            flops=", ".join(f"{rate / 1e12:.3g} TFLOP/s in {dtype}" for dtype, rate in report.ceilings.flops.items()),
         ),
         "## Goals\n",
         _table(COLUMNS[:6], [cells(row)[:6] for row in rows if row.goal_ms is not None]),

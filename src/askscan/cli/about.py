@@ -162,12 +162,11 @@ def bench(
 
 
 def _diagnosis() -> dict[str, Any]:
-    import shutil
-
     import torch
 
     from askscan import __version__, ops
     from askscan.evaluate.runs import DEFAULT_RUN, shipped_runs
+    from askscan.metrics.language import java_problem
     from askscan.models.teacher import DEFAULT_TEACHER
 
     versions = {"askscan": __version__, "python": platform.python_version()}
@@ -193,7 +192,7 @@ def _diagnosis() -> dict[str, Any]:
         "parts": {
             **{f"run {name}": _purpose(folder) for name, folder in {"default": DEFAULT_RUN, **shipped_runs()}.items()},
             "default teacher": "shipped" if (DEFAULT_TEACHER / "model.safetensors").is_file() else "missing",
-            "java (METEOR, SPICE)": "found" if shutil.which("java") else "none: METEOR and SPICE are left out",
+            "java (METEOR, SPICE)": java_problem() or "found",
         },
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from askscan.data.folder import DataFolder
     from askscan.evaluate.score import Scores
 
+NoJava = Annotated[bool, tyro.conf.arg(help="Leave METEOR and SPICE out: Java programs, which may take minutes.")]
 Split = Annotated[str, tyro.conf.arg(metavar="SPLIT", help="Whose questions.")]
 OutOrRun = Annotated[
     Path | None,
@@ -39,6 +40,7 @@ def evaluate(
     out: OutOrRun = None,
     shuffle_scenes: bool = False,
     baselines: bool = False,
+    no_java: NoJava = False,
     beside: Annotated[
         tuple[str, ...],
         tyro.conf.arg(
@@ -83,7 +85,14 @@ def evaluate(
             _show(f"{run}, split {split}", figures, as_json)
             return
         scores = evaluate_run(
-            loaded, folder, split, out=place, teacher=frozen, shuffle_scenes=shuffle_scenes, progress=update
+            loaded,
+            folder,
+            split,
+            out=place,
+            teacher=frozen,
+            shuffle_scenes=shuffle_scenes,
+            java=not no_java,
+            progress=update,
         )
         if not isinstance(loaded.module, QuestionOnly) and not shuffle_scenes:
             map_scenes(loaded, folder, split, out=place, progress=update)
@@ -126,18 +135,14 @@ def score(
     *,
     split: Split = "val",
     task: Task = "scanqa",
-    java: bool = True,
+    no_java: NoJava = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score any system's prediction file in the benchmark's format: no model, no GPU.
-
-    Args:
-        java: Compute METEOR and SPICE, which take minutes, where Java is found.
-    """
+    """Score any system's prediction file in the benchmark's format: no model, no GPU."""
     from askscan.data.folder import DataFolder
     from askscan.evaluate.score import score_file
 
-    _show_scores(score_file(predictions, DataFolder(data), split, task=task, java=java), as_json)
+    _show_scores(score_file(predictions, DataFolder(data), split, task=task, java=not no_java), as_json)
 
 
 def embed(
@@ -185,7 +190,9 @@ def report(
 
     if data is not None and not data.is_dir():
         raise DataError(f"{data}: no such folder; give the collection that the runs were evaluated on.")
-    write_report(runs, out, data=data, split=split)
+    without = write_report(runs, out, data=data, split=split)
+    if data is not None and without:
+        say(f"note: {len(without)} scenes (first {without[0]}) have no picture of ours; run `askscan render {data}`.")
     if unseen := [str(run) for run in runs if not any(run.glob(f"*.{split}.json"))]:
         say(f"note: {', '.join(unseen)}: not evaluated on split {split}, so no scores and answers of it are shown.")
     say(f"{out}: written; open it in a browser.")

@@ -133,7 +133,12 @@ def _differences(found: Mapping[str, Sequence[Row]], reference: str) -> Table:
         sides = [row.rooms for row in ours], [row.rooms for row in theirs]
         gains = [difference(*sides, share, paired=bool(seeds)) for share in SHARES]
         rows.append((name, pairs, *(_text(gain, signed=True) for gain in gains)))
-    return Table(title=f"Difference to {reference}", header=("variant", "pairs", *SHARES), rows=tuple(rows))
+    title, header = f"Difference to {reference}", ("variant", "pairs", *SHARES)
+    # Rows may have counted EM@1 alone.
+    kept = [i for i in range(len(header)) if any(row[i] != _text(None) for row in rows)]
+    return Table(
+        title=title, header=tuple(header[i] for i in kept), rows=tuple(tuple(r[i] for i in kept) for r in rows)
+    )
 
 
 def _embeddings_and_costs(found: Mapping[str, Sequence[Row]]) -> Iterator[Table]:

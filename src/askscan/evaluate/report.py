@@ -61,8 +61,8 @@ def write_report(
     split: str = "val",
     title: str = "askscan report",
     summary: str = "",
-) -> None:
-    """Write the page.
+) -> list[str]:
+    """Write the page, and give the scenes of its galleries that have no picture with its camera.
 
     Args:
         runs: Run folders, or folders that `askscan evaluate --out` wrote, in the order of their columns.
@@ -85,6 +85,7 @@ def write_report(
     names = _names([Path(run) for run in runs])
     found = [read_run(Path(run), split, name) for run, name in zip(runs, names, strict=True)]
     answered = [run for run in found if run.cases]
+    content = _data(answered, data, split)
     parts = [
         ("scores", "Scores", scores_section(found)),
         ("types", "By question type", _by_type(found)),
@@ -105,13 +106,15 @@ def write_report(
         "sections": "".join(f'<section id="{key}"><h2>{heading}</h2>{body}</section>' for key, heading, body in parts),
         "version": escape(__version__),
         # Text of questions must not end the script element.
-        "data": json.dumps(_data(answered, data, split), separators=(",", ":")).replace("<", "\\u003c"),
+        "data": json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"),
     }
     page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     for key, value in fill.items():
         page = page.replace("{{" + key + "}}", value, 2 if key == "title" else 1)
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
+    rows = {i for tabs in content["gallery"] for name, tab in tabs.items() if name != "counts" for i in tab}
+    return sorted({content["questions"][i]["scene"] for i in rows} - content["scenes"].keys())
 
 
 def projected_box(camera: Camera, box: Float[ndarray, "6"]) -> list[float] | None:

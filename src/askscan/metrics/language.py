@@ -1,7 +1,7 @@
 """BLEU, METEOR, ROUGE-L, CIDEr and SPICE of answers, as the public ScanQA scorer has them (Azuma et al. 2022).
 
 All by pycocoevalcap (Chen et al. 2015), on our tokens. METEOR and SPICE are Java programs: they are left out where
-`java` or SPICE's language models are not found.
+`java` or SPICE's language models are not found, or where Java stops.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,16 +60,37 @@ def language_scores(answers: Sequence[str], truths: Sequence[Sequence[str]], *, 
             notes.append(f"{name} is left out: {reason}.")
         else:
             if needs_java:
-                print(f"{name} runs in Java, which can take minutes; `score --no-java` skips it.", file=sys.stderr)
-            with contextlib.redirect_stdout(io.StringIO()):
-                figures[name] = 100.0 * float(program().compute_score(right, found)[0])
+                print(f"{name} runs in Java, which can take minutes; `--no-java` skips it.", file=sys.stderr)
+            scorer = program()
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):
+                    figures[name] = 100.0 * float(scorer.compute_score(right, found)[0])
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                if not needs_java:
+                    raise
+                if name == "METEOR" and scorer.lock.locked():
+                    scorer.lock.release()  # it still holds it, and would wait for it for ever when it is dropped
+                    with contextlib.suppress(OSError):
+                        scorer.meteor_p.stdin.close()
+                notes.append(f"{name} is left out: Java stopped ({type(error).__name__}); has it 2 GB of memory?")
     return LanguageScores(figures=figures, notes=tuple(notes))
+
+
+def java_problem() -> str:
+    """Why Java programs cannot run here; empty: they can. A `java` may only say where to get one."""
+    if shutil.which("java") is None:
+        return "no `java` was found; install one"
+    try:
+        subprocess.run(["java", "-version"], check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return "`java -version` fails; install a Java that runs"
+    return ""
 
 
 def _missing(name: str) -> str:
     """What a Java metric lacks here; empty: nothing."""
-    if shutil.which("java") is None:
-        return "no `java` was found; install one"
+    if problem := java_problem():
+        return problem
     if name == "SPICE" and not any((_package() / "spice" / "lib").glob("stanford-corenlp-*-models.jar")):
         return "it needs language models; `python -m pycocoevalcap.spice.get_stanford_models` downloads them"
     return ""
