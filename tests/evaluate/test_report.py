@@ -84,7 +84,8 @@ def embedded(page: str) -> dict[str, Any]:
 
 def test_the_page_holds_everything_and_needs_nothing(runs: list[Path], data: Path, tmp_path: Path):
     out = tmp_path / "report.html"
-    write_report(runs, out, data=data)
+    assert write_report(runs, out) == sorted(SCENES)  # without their pictures
+    assert write_report(runs, out, data=data) == []
     page = out.read_text()
     assert not re.search(r'(src|href)="(?!#|data:)', page)
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)

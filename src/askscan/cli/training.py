@@ -30,7 +30,10 @@ Settings = Annotated[
 ]
 _CHECKPOINT_SUFFIXES = (".pt", ".pth", ".tar", ".safetensors")
 """Files whose missing ones are not asked for at the Hub."""
-Accelerator = Annotated[Literal["auto", "cpu", "cuda"], tyro.conf.arg(name="device", help="Where to compute.")]
+Accelerator = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    tyro.conf.arg(name="device", help="Which CUDA_VISIBLE_DEVICES narrows."),
+]
 
 
 def teacher(
